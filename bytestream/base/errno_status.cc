@@ -1,0 +1,93 @@
+#include "bytestream/base/errno_status.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/cord.h"
+
+namespace halfpipe {
+namespace {
+
+struct Row {
+  int error;
+  absl::StatusCode code;
+  const char* name;
+};
+
+// The first row of a code is the errno of a status that carries no payload.
+constexpr Row kTable[] = {
+    {EINVAL, absl::StatusCode::kInvalidArgument, "EINVAL"},
+    {EPIPE, absl::StatusCode::kFailedPrecondition, "EPIPE"},
+    {EBADF, absl::StatusCode::kFailedPrecondition, "EBADF"},
+    {EBUSY, absl::StatusCode::kFailedPrecondition, "EBUSY"},
+    {EDEADLK, absl::StatusCode::kFailedPrecondition, "EDEADLK"},
+    {EAGAIN, absl::StatusCode::kFailedPrecondition, "EAGAIN"},
+    {EADDRINUSE, absl::StatusCode::kAlreadyExists, "EADDRINUSE"},
+    {EEXIST, absl::StatusCode::kAlreadyExists, "EEXIST"},
+    {EADDRNOTAVAIL, absl::StatusCode::kNotFound, "EADDRNOTAVAIL"},
+    {ENOENT, absl::StatusCode::kNotFound, "ENOENT"},
+    {ENOTSUP, absl::StatusCode::kUnimplemented, "ENOTSUP"},
+    {EAFNOSUPPORT, absl::StatusCode::kUnimplemented, "EAFNOSUPPORT"},
+    {ETIMEDOUT, absl::StatusCode::kDeadlineExceeded, "ETIMEDOUT"},
+    {ECANCELED, absl::StatusCode::kCancelled, "ECANCELED"},
+    {ECONNRESET, absl::StatusCode::kUnavailable, "ECONNRESET"},
+    {ECONNREFUSED, absl::StatusCode::kUnavailable, "ECONNREFUSED"},
+    {ECONNABORTED, absl::StatusCode::kUnavailable, "ECONNABORTED"},
+    {EHOSTUNREACH, absl::StatusCode::kUnavailable, "EHOSTUNREACH"},
+    {ENETUNREACH, absl::StatusCode::kUnavailable, "ENETUNREACH"},
+    {ENETDOWN, absl::StatusCode::kUnavailable, "ENETDOWN"},
+    {EPROTO, absl::StatusCode::kInternal, "EPROTO"},
+    {EMSGSIZE, absl::StatusCode::kResourceExhausted, "EMSGSIZE"},
+    {ENOMEM, absl::StatusCode::kResourceExhausted, "ENOMEM"},
+    {ENOBUFS, absl::StatusCode::kResourceExhausted, "ENOBUFS"},
+    {EMFILE, absl::StatusCode::kResourceExhausted, "EMFILE"},
+    {ENFILE, absl::StatusCode::kResourceExhausted, "ENFILE"},
+    {EACCES, absl::StatusCode::kPermissionDenied, "EACCES"},
+    {EPERM, absl::StatusCode::kPermissionDenied, "EPERM"},
+};
+
+constexpr absl::string_view kPayloadUrl = "halfpipe/errno";
+
+const Row* FindRow(int error) {
+  for (const Row& row : kTable) {
+    if (row.error == error) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(int error, absl::string_view message) {
+  if (error == 0) return absl::OkStatus();
+  const Row* const row = FindRow(error);
+  absl::Status status(row != nullptr ? row->code : absl::StatusCode::kUnknown, message);
+  const int32_t number = error;
+  status.SetPayload(kPayloadUrl, absl::Cord(absl::string_view(
+                                     reinterpret_cast<const char*>(&number), sizeof(number))));
+  return status;
+}
+
+int StatusErrno(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (auto payload = status.GetPayload(kPayloadUrl); payload.has_value()) {
+    const std::string bytes(*payload);
+    int32_t number = 0;
+    if (bytes.size() == sizeof(number)) {
+      std::memcpy(&number, bytes.data(), sizeof(number));
+      return number;
+    }
+  }
+  for (const Row& row : kTable) {
+    if (row.code == status.code()) return row.error;
+  }
+  return EIO;
+}
+
+absl::string_view ErrnoName(int error) {
+  const Row* const row = FindRow(error);
+  return row != nullptr ? row->name : "errno";
+}
+
+}  // namespace halfpipe
