@@ -1,0 +1,134 @@
+#include "websocket/handshake/client_handshake.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "http/core/authority.h"
+#include "http/core/grammar.h"
+#include "http/core/head_serializer.h"
+#include "http/core/upgrade.h"
+#include "websocket/handshake/accept_key.h"
+#include "websocket/handshake/subprotocol.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+constexpr absl::string_view kOwnFields[] = {"Host", "Upgrade", "Connection", "Content-Length",
+                                            "Transfer-Encoding"};
+
+// True for fields that decide whether, and as what, the handshake is understood.
+bool IsOwnField(absl::string_view name) {
+  if (absl::StartsWithIgnoreCase(name, "Sec-WebSocket-")) return true;
+  return std::any_of(std::begin(kOwnFields), std::end(kOwnFields),
+                     [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
+}
+
+ClientRequestError CheckRequest(const ClientRequest& request) {
+  if (!absl::StartsWith(request.target, "/") || !http::IsValidTarget(request.target)) {
+    return ClientRequestError::kBadTarget;
+  }
+  http::Authority authority;
+  if (!http::ParseAuthority(request.host, &authority)) return ClientRequestError::kBadHost;
+  if (!IsValidKey(request.key)) return ClientRequestError::kBadKey;
+  if (!IsValidOffer(request.subprotocols)) return ClientRequestError::kBadSubprotocol;
+  for (const http::Field& field : request.extra_fields) {
+    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value) ||
+        IsOwnField(field.name)) {
+      return ClientRequestError::kBadField;
+    }
+  }
+  return ClientRequestError::kNone;
+}
+
+ClientJudgement Invalid(const char* what) { return {ClientVerdict::kInvalid, what, {}}; }
+
+// Text for the faults of a 101; the other errors cannot occur with one.
+const char* UpgradeFault(http::UpgradeError error) {
+  switch (error) {
+    case http::UpgradeError::kVersionTooOld:
+      return "response is not HTTP/1.1";
+    case http::UpgradeError::kNoUpgrade:
+      return "response has no Upgrade";
+    case http::UpgradeError::kOtherProtocol:
+      return "response upgrades to something else than websocket alone";
+    case http::UpgradeError::kNotInConnection:
+      return "Connection of the response does not name upgrade";
+    case http::UpgradeError::kHasContent:
+      return "101 response announces content";
+    default:
+      return "response is not a correct upgrade";
+  }
+}
+
+}  // namespace
+
+ClientRequestError WriteClientRequest(const ClientRequest& request, absl::Span<char> out,
+                                      absl::string_view* head) {
+  const ClientRequestError error = CheckRequest(request);
+  if (error != ClientRequestError::kNone) return error;
+
+  http::HeadSerializer writer(out);
+  writer.WriteRequestLine("GET", request.target);
+  writer.WriteField("Host", request.host);
+  writer.WriteField("Upgrade", "websocket");
+  writer.WriteField("Connection", "Upgrade");
+  writer.WriteField("Sec-WebSocket-Key", request.key);
+  writer.WriteField("Sec-WebSocket-Version", "13");
+  // One field each: the same list to the receiver, and no memory is needed to join the names.
+  for (absl::string_view name : request.subprotocols) {
+    writer.WriteField("Sec-WebSocket-Protocol", name);
+  }
+  for (const http::Field& field : request.extra_fields) writer.WriteField(field.name, field.value);
+  // Everything was checked above, so only space can be lacking.
+  if (writer.WriteEnd() != http::WriteStatus::kOk) return ClientRequestError::kNoSpace;
+  *head = writer.written();
+  return ClientRequestError::kNone;
+}
+
+const char* ClientRequestErrorText(ClientRequestError error) {
+  switch (error) {
+    case ClientRequestError::kNone:
+      return "no error";
+    case ClientRequestError::kBadTarget:
+      return "resource does not begin with / or has a byte that may not be in it";
+    case ClientRequestError::kBadHost:
+      return "host is not host[:port]";
+    case ClientRequestError::kBadKey:
+      return "key is not 16 bytes in base64";
+    case ClientRequestError::kBadSubprotocol:
+      return "subprotocol is not a token, or is offered twice";
+    case ClientRequestError::kBadField:
+      return "field is malformed, or belongs to the handshake";
+    case ClientRequestError::kNoSpace:
+      return "request head is too long";
+  }
+  return "unknown error";
+}
+
+ClientJudgement JudgeServerResponse(const http::ResponseHead& head, absl::string_view key,
+                                    absl::Span<const absl::string_view> offered) {
+  if (head.status >= 100 && head.status < 200 && head.status != 101) {
+    return {ClientVerdict::kInterim, "interim response", {}};
+  }
+  const http::UpgradeError error = http::JudgeUpgradeResponse(head, "websocket");
+  if (error == http::UpgradeError::kNotSwitching) {
+    return {ClientVerdict::kRefused, "server refused the upgrade", {}};
+  }
+  if (error != http::UpgradeError::kNone) return Invalid(UpgradeFault(error));
+
+  const std::optional<absl::string_view> accept = head.fields.FindOnly("Sec-WebSocket-Accept");
+  if (!accept.has_value()) return Invalid("response has no single Sec-WebSocket-Accept");
+  if (!AcceptMatches(*accept, key)) return Invalid("Sec-WebSocket-Accept does not fit the key");
+  if (head.fields.Has("Sec-WebSocket-Extensions")) {
+    return Invalid("response has an extension that was not offered");
+  }
+  if (!head.fields.Has("Sec-WebSocket-Protocol")) return {ClientVerdict::kAccepted, "", {}};
+  const std::optional<absl::string_view> chosen = head.fields.FindOnly("Sec-WebSocket-Protocol");
+  if (!chosen.has_value()) return Invalid("response has several Sec-WebSocket-Protocol");
+  const auto found = std::find(offered.begin(), offered.end(), *chosen);
+  if (found == offered.end()) return Invalid("response has a subprotocol that was not offered");
+  return {ClientVerdict::kAccepted, "", *found};
+}
+
+}  // namespace halfpipe::websocket

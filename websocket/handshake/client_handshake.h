@@ -1,0 +1,76 @@
+#ifndef HALFPIPE_WEBSOCKET_HANDSHAKE_CLIENT_HANDSHAKE_H_
+#define HALFPIPE_WEBSOCKET_HANDSHAKE_CLIENT_HANDSHAKE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "http/core/header_list.h"
+#include "http/core/message.h"
+
+namespace halfpipe::websocket {
+
+// What a client asks for (RFC 6455 section 4.1). Everything is borrowed.
+struct ClientRequest {
+  absl::string_view target = "/";  // Path and query, begins with "/".
+  absl::string_view host = {};     // host[:port], for the Host field.
+  absl::string_view key = {};      // From MakeKey().
+  // Offered, the most wanted first; tokens, none twice.
+  absl::Span<const absl::string_view> subprotocols = {};
+  // Further fields, such as Origin or Authorization. None that the handshake itself decides about:
+  // Host, Upgrade, Connection, Content-Length, Transfer-Encoding, Sec-WebSocket-anything.
+  absl::Span<const http::Field> extra_fields = {};
+};
+
+enum class ClientRequestError : uint8_t {
+  kNone,
+  kBadTarget,  // Not in origin-form, or with a byte that may not be in it.
+  kBadHost,
+  kBadKey,
+  kBadSubprotocol,
+  kBadField,  // CR, LF, NUL and other controls above all, or a field that is not the caller's.
+  kNoSpace,   // The head does not fit into `out`.
+};
+
+// Writes the request's head to the front of `out` and returns in *head a view of it. On an error
+// *head is left alone; `out` may be scribbled over. Allocates nothing. A request without extra
+// fields takes about 150 bytes more than target and host.
+//
+// Example:
+//   char buffer[1024];
+//   absl::string_view head;
+//   if (WriteClientRequest({.target = "/", .host = "example.org", .key = AsView(key)},
+//                          absl::MakeSpan(buffer), &head) == ClientRequestError::kNone) ...
+[[nodiscard]] ClientRequestError WriteClientRequest(const ClientRequest& request,
+                                                    absl::Span<char> out, absl::string_view* head);
+
+// One line for people. Static text.
+const char* ClientRequestErrorText(ClientRequestError error);
+
+enum class ClientVerdict : uint8_t {
+  kAccepted,  // The connection speaks WebSocket from the byte after the head on.
+  kInterim,  // 1xx but 101: the answer is still to come (RFC 9110 section 15.2); read another head.
+  kRefused,  // A well-formed answer of another status: EACCES.
+  kInvalid,  // Not a correct 101: EPROTO.
+};
+
+struct ClientJudgement {
+  ClientVerdict verdict = ClientVerdict::kInvalid;
+  // The rule that was broken, or why it is no 101. Static text, empty if accepted.
+  const char* what = "";
+  // kAccepted: what the server chose, empty for none; a view of `offered`.
+  absl::string_view subprotocol = {};
+};
+
+// Judges the response to a request with `key` that offered the subprotocols `offered` and no
+// extension (RFC 6455 section 4.1, the second list). A 101 must have Upgrade, Connection and
+// exactly one correct Sec-WebSocket-Accept, no Sec-WebSocket-Extensions, and at most one
+// Sec-WebSocket-Protocol, which names one of those offered.
+[[nodiscard]] ClientJudgement JudgeServerResponse(const http::ResponseHead& head,
+                                                  absl::string_view key,
+                                                  absl::Span<const absl::string_view> offered);
+
+}  // namespace halfpipe::websocket
+
+#endif  // HALFPIPE_WEBSOCKET_HANDSHAKE_CLIENT_HANDSHAKE_H_

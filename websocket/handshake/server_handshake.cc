@@ -1,0 +1,133 @@
+#include "websocket/handshake/server_handshake.h"
+
+#include <cstddef>
+#include <optional>
+
+#include "http/core/head_serializer.h"
+#include "websocket/handshake/accept_key.h"
+#include "websocket/handshake/subprotocol.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+ServerJudgement Refuse(int status, const char* what) {
+  ServerJudgement judgement;
+  judgement.status = status;
+  judgement.what = what;
+  return judgement;
+}
+
+ServerJudgement RefuseUpgrade(http::UpgradeError error) {
+  switch (error) {
+    case http::UpgradeError::kVersionTooOld:
+      return Refuse(505, "request is not HTTP/1.1");
+    case http::UpgradeError::kMissingHost:
+      return Refuse(400, "request has no Host");
+    case http::UpgradeError::kSeveralHosts:
+      return Refuse(400, "request has several Hosts");
+    case http::UpgradeError::kBadHost:
+      return Refuse(400, "Host is malformed");
+    case http::UpgradeError::kBadTarget:
+      return Refuse(400, "request-target is malformed");
+    case http::UpgradeError::kNoUpgrade:
+      return Refuse(426, "request has no Upgrade");
+    case http::UpgradeError::kOtherProtocol:
+      return Refuse(426, "Upgrade does not name websocket");
+    case http::UpgradeError::kNotInConnection:
+      return Refuse(400, "Connection does not name upgrade");
+    case http::UpgradeError::kHasContent:
+      return Refuse(400, "request to upgrade has content");
+    default:
+      return Refuse(400, "request is not a correct upgrade");
+  }
+}
+
+absl::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 414:
+      return "URI Too Long";
+    case 426:
+      return "Upgrade Required";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "";
+  }
+}
+
+absl::string_view Finish(http::HeadSerializer& writer) {
+  return writer.WriteEnd() == http::WriteStatus::kOk ? writer.written() : absl::string_view();
+}
+
+}  // namespace
+
+ServerJudgement JudgeClientRequest(const http::RequestHead& head,
+                                   absl::Span<const absl::string_view> supported) {
+  if (head.method != "GET") return Refuse(405, "method is not GET");
+  ServerJudgement judgement;
+  const http::UpgradeError error = http::JudgeUpgradeRequest(head, "websocket", &judgement.address);
+  if (error != http::UpgradeError::kNone) return RefuseUpgrade(error);
+
+  const size_t versions = head.fields.Count("Sec-WebSocket-Version");
+  if (versions > 1) return Refuse(400, "request has several Sec-WebSocket-Version");
+  if (head.fields.Find("Sec-WebSocket-Version").value_or("") != "13") {
+    return Refuse(426, "Sec-WebSocket-Version is not 13");
+  }
+  const std::optional<absl::string_view> key = head.fields.FindOnly("Sec-WebSocket-Key");
+  if (!key.has_value()) return Refuse(400, "request has no single Sec-WebSocket-Key");
+  if (!IsValidKey(*key)) return Refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
+  if (!HasValidOffer(head.fields)) return Refuse(400, "Sec-WebSocket-Protocol is malformed");
+
+  judgement.status = 101;
+  judgement.key = *key;
+  judgement.subprotocol = ChooseSubprotocol(head.fields, supported);
+  return judgement;
+}
+
+absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subprotocol,
+                                  absl::Span<const http::Field> extra_fields,
+                                  absl::Span<char> out) {
+  const HandshakeAccept accept = AcceptValue(key);
+  http::HeadSerializer writer(out);
+  writer.WriteStatusLine(101, "Switching Protocols");
+  writer.WriteField("Upgrade", "websocket");
+  writer.WriteField("Connection", "Upgrade");
+  writer.WriteField("Sec-WebSocket-Accept", AsView(accept));
+  if (!subprotocol.empty()) writer.WriteField("Sec-WebSocket-Protocol", subprotocol);
+  for (const http::Field& field : extra_fields) writer.WriteField(field.name, field.value);
+  return Finish(writer);
+}
+
+absl::string_view WriteRefusal(int status, absl::Span<char> out) {
+  http::HeadSerializer writer(out);
+  writer.WriteStatusLine(status, ReasonPhrase(status));
+  if (status == 405) writer.WriteField("Allow", "GET");
+  if (status == 426) {
+    writer.WriteField("Upgrade", "websocket");
+    writer.WriteField("Sec-WebSocket-Version", "13");
+  }
+  // A sender of Upgrade must name it in Connection too (RFC 9110 section 7.8).
+  writer.WriteField("Connection", status == 426 ? "Upgrade, close" : "close");
+  writer.WriteField("Content-Length", "0");
+  return Finish(writer);
+}
+
+}  // namespace halfpipe::websocket
