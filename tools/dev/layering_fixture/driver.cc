@@ -1,0 +1,3 @@
+// Testonly rules may wait.
+
+#include <unistd.h>
