@@ -47,6 +47,12 @@ BufferPool::~BufferPool() {
   }
 }
 
+void BufferPool::Abandon() {
+  if (in_use_ == 0) return;
+  in_use_ = 0;
+  slabs_ = nullptr;
+}
+
 uint8_t* BufferPool::Get() {
   FreeBlock* block = resident_;
   if (block != nullptr) {

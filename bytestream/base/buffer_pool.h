@@ -28,6 +28,10 @@ class BufferPool {
   // Gives back a block of Get().
   void Put(uint8_t* block);
 
+  // For the end of a thread whose streams were not closed: their blocks stay valid, and if there
+  // are any the mappings are left to the end of the process.
+  void Abandon();
+
   // Blocks that are out at this moment.
   size_t blocks_in_use() const { return in_use_; }
 

@@ -1,0 +1,109 @@
+#ifndef HALFPIPE_BYTESTREAM_RUNTIME_BUNDLE_H_
+#define HALFPIPE_BYTESTREAM_RUNTIME_BUNDLE_H_
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "absl/base/attributes.h"
+#include "absl/status/status.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
+#include "bytestream/runtime/coroutine.h"
+#include "bytestream/runtime/intrusive_list.h"
+#include "bytestream/runtime/runtime.h"
+#include "bytestream/runtime/waiter.h"
+
+namespace halfpipe {
+
+// A scope that coroutines cannot outlive. Its destructor cancels those that are left and waits
+// until they have come out, so whatever they refer to only has to be declared before the bundle.
+//
+// Belongs to the thread of its runtime (borrowed, outlives it).
+//
+// Example:
+//   Bundle bundle(&runtime);
+//   absl::Status started = bundle.Go([&] { Serve(connection); });
+class Bundle {
+ public:
+  explicit Bundle(Runtime* runtime) : runtime_(runtime) {}
+  ~Bundle() { CancelAndJoin(); }
+  Bundle(const Bundle&) = delete;
+  Bundle& operator=(const Bundle&) = delete;
+
+  // Where and how a coroutine runs.
+  struct Placement {
+    // Borrowed until the coroutine has finished, control block included; null for a stack of the
+    // pool.
+    void* memory = nullptr;
+    size_t memory_size = 0;
+    // Static text, for messages.
+    const char* name = "coroutine";
+  };
+
+  // Runs `function` in a new coroutine, at once; returns when the caller's turn comes again. The
+  // function is moved to the new stack. ENOMEM: no stack. ECANCELED: the caller is being cancelled.
+  template <typename F>
+  absl::Status Go(F&& function) {
+    return Go(std::forward<F>(function), Placement());
+  }
+  template <typename F>
+  absl::Status Go(F&& function, Placement placement) {
+    return ErrnoStatus(Start(std::forward<F>(function), placement),
+                       "a coroutine could not be started");
+  }
+
+  // The same with an errno, or 0.
+  template <typename F>
+  int Start(F&& function, Placement placement) {
+    using Closure = std::decay_t<F>;
+    const Runtime::Entry entry = {
+        sizeof(Closure),
+        alignof(Closure),
+        [](void* place, void* from) {
+          new (place) Closure(std::forward<F>(*static_cast<std::remove_reference_t<F>*>(from)));
+        },
+        [](void* place) {
+          Closure* const closure = static_cast<Closure*>(place);
+          (*closure)();
+          closure->~Closure();
+        },
+        const_cast<void*>(static_cast<const void*>(std::addressof(function))),
+        placement.name,
+    };
+    return runtime_->Start(this, entry, placement.memory, placement.memory_size);
+  }
+
+  // Waits until all coroutines have finished: 0 (at once for an empty bundle), ETIMEDOUT or
+  // ECANCELED.
+  ABSL_MUST_USE_RESULT int Wait(Deadline deadline);
+
+  // Cancels all coroutines: each gets ECANCELED from its present and every later wait. Returns at
+  // once.
+  void Cancel();
+
+  // Cancel(), then waits for them to come out. Works in a cancelled coroutine too. Must not be
+  // called from a coroutine of this bundle.
+  void CancelAndJoin();
+
+  // True if the calling coroutine is one of this bundle's.
+  bool Contains(const Coroutine* coroutine) const { return coroutine->bundle == this; }
+
+  bool empty() { return coroutines_.empty(); }
+  Runtime* runtime() { return runtime_; }
+
+ private:
+  friend class Runtime;
+
+  void Finished(Coroutine* coroutine);
+
+  Runtime* const runtime_;
+  IntrusiveList<Coroutine, &Coroutine::bundle_link> coroutines_;
+  WaiterList waiters_;
+};
+
+}  // namespace halfpipe
+
+#endif  // HALFPIPE_BYTESTREAM_RUNTIME_BUNDLE_H_

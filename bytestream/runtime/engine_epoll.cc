@@ -1,0 +1,343 @@
+#include "bytestream/runtime/engine_epoll.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "bytestream/base/check.h"
+
+namespace halfpipe {
+namespace {
+
+constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
+
+// Errors of one connection that accept(2) hands on although the listener is well.
+bool IsErrorOfOneConnection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EPERM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void WakeAll(Runtime* runtime, WaiterList* list, int result) {
+  while (Waiter* const waiter = list->PopFront()) runtime->Wake(waiter, result);
+}
+
+}  // namespace
+
+EpollEngine::~EpollEngine() {
+  if (epoll_fd_ >= 0) close(epoll_fd_);
+  if (wakeup_fd_ >= 0) close(wakeup_fd_);
+}
+
+// Makes the descriptors at the first need of them. 0 or an errno.
+int EpollEngine::Open() {
+  if (epoll_fd_ >= 0) return 0;
+  const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) return errno;
+  const int wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  if (wakeup_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wakeup_fd, &event) < 0) {
+    const int error = errno;
+    if (wakeup_fd >= 0) close(wakeup_fd);
+    close(epoll_fd);
+    return error;
+  }
+  epoll_fd_ = epoll_fd;
+  wakeup_fd_ = wakeup_fd;
+  return 0;
+}
+
+void EpollEngine::Attach(EngineFd* entry, int fd) {
+  HALFPIPE_CHECK(entry->fd < 0);
+  entry->fd = fd;
+  entry->registered = false;
+  entry->detached = false;
+}
+
+void EpollEngine::Detach(EngineFd* entry) {
+  if (entry->detached) return;
+  if (entry->registered) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, entry->fd, nullptr);
+  entry->registered = false;
+  entry->detached = true;
+  entry->fd = -1;
+  entry->on_readable = nullptr;
+  entry->on_writable = nullptr;
+  for (int i = next_event_; i < event_count_; ++i) {
+    if (events_[i].data.ptr == entry) events_[i].events = 0;
+  }
+  WakeAll(runtime_, &entry->readers, EBADF);
+  WakeAll(runtime_, &entry->writers, EBADF);
+}
+
+int EpollEngine::Register(EngineFd* entry) {
+  if (entry->registered) return 0;
+  if (const int error = Open()) return error;
+  epoll_event event = {};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = entry;
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, entry->fd, &event) < 0) return errno;
+  entry->registered = true;
+  return 0;
+}
+
+int EpollEngine::WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline) {
+  if (entry->detached) return EBADF;
+  if (!list->empty()) return EBUSY;
+  if (const int error = Register(entry)) return error;
+  Waiter waiter;
+  list->PushBack(&waiter);
+  return runtime_->Wait(&waiter, deadline);
+}
+
+// Makes the system call; where it would block, waits for `list`'s direction and makes it again.
+// After a timeout or cancellation it is tried once more, so that what has completed counts.
+template <typename Attempt>
+IoResult EpollEngine::Retry(EngineFd* entry, WaiterList* list, Deadline deadline, Attempt attempt) {
+  int ended = 0;
+  for (;;) {
+    if (entry->detached) return {0, EBADF};
+    const ssize_t result = attempt();
+    if (result >= 0) return {static_cast<size_t>(result), 0};
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error != EAGAIN && error != EWOULDBLOCK) return {0, error};
+    if (ended != 0) return {0, ended};
+    const int waited = WaitFor(entry, list, deadline);
+    if (waited == ETIMEDOUT || waited == ECANCELED) {
+      if (deadline.is_immediate()) return {0, waited};
+      ended = waited;
+    } else if (waited != 0) {
+      return {0, waited};
+    }
+  }
+}
+
+IoResult EpollEngine::Receive(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message,
+                              Deadline deadline) {
+  msghdr plain = {};
+  if (message == nullptr) message = &plain;
+  const size_t control_size = message->msg_controllen;
+  return Retry(entry, &entry->readers, deadline, [&] {
+    message->msg_iov = const_cast<iovec*>(pieces.data());
+    message->msg_iovlen = pieces.size();
+    message->msg_controllen = control_size;
+    return recvmsg(entry->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  });
+}
+
+IoResult EpollEngine::Send(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message,
+                           bool more, Deadline deadline) {
+  msghdr plain = {};
+  if (message == nullptr) message = &plain;
+  message->msg_iov = const_cast<iovec*>(pieces.data());
+  message->msg_iovlen = pieces.size();
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  return Retry(entry, &entry->writers, deadline,
+               [&] { return sendmsg(entry->fd, message, flags); });
+}
+
+IoResult EpollEngine::Accept(EngineFd* entry, sockaddr_storage* address, socklen_t* address_size,
+                             Deadline deadline) {
+  return Retry(entry, &entry->readers, deadline, [&]() -> ssize_t {
+    for (;;) {
+      if (address_size != nullptr) *address_size = sizeof(*address);
+      const int fd = accept4(entry->fd, reinterpret_cast<sockaddr*>(address), address_size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0 || !IsErrorOfOneConnection(errno)) return fd;
+    }
+  });
+}
+
+int EpollEngine::Connect(EngineFd* entry, const sockaddr* address, socklen_t address_size,
+                         Deadline deadline) {
+  // A Unix socket whose listener's queue is full gives EAGAIN, and nothing tells when there is
+  // room.
+  int64_t pause_nanos = 100'000;
+  for (;;) {
+    if (entry->detached) return EBADF;
+    if (connect(entry->fd, address, address_size) == 0) return 0;
+    const int error = errno;
+    if (error == EINPROGRESS || error == EINTR) return FinishConnect(entry, deadline);
+    if (error != EAGAIN || address->sa_family != AF_UNIX) return error;
+    const int64_t now = runtime_->clock().NowNanos();
+    if (deadline.ExpiredAt(now)) return ETIMEDOUT;
+    const Deadline again = Deadline::AtNanos(now + pause_nanos);
+    if (const int slept = runtime_->SleepUntil(std::min(again, deadline))) return slept;
+    pause_nanos = std::min<int64_t>(pause_nanos * 2, 50'000'000);
+  }
+}
+
+int EpollEngine::FinishConnect(EngineFd* entry, Deadline deadline) {
+  for (;;) {
+    pollfd state = {entry->fd, POLLOUT, 0};
+    const int ready = poll(&state, 1, 0);
+    if (ready < 0 && errno != EINTR) return errno;
+    if (ready > 0) {
+      int error = 0;
+      socklen_t size = sizeof(error);
+      if (getsockopt(entry->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
+      return error;
+    }
+    if (const int error = WaitFor(entry, &entry->writers, deadline)) return error;
+  }
+}
+
+int EpollEngine::WaitReadable(EngineFd* entry, Deadline deadline) {
+  if (entry->detached) return EBADF;
+  pollfd state = {entry->fd, POLLIN, 0};
+  if (poll(&state, 1, 0) > 0) return 0;
+  return WaitFor(entry, &entry->readers, deadline);
+}
+
+int EpollEngine::WaitWritable(EngineFd* entry, Deadline deadline) {
+  if (entry->detached) return EBADF;
+  pollfd state = {entry->fd, POLLOUT, 0};
+  if (poll(&state, 1, 0) > 0) return 0;
+  return WaitFor(entry, &entry->writers, deadline);
+}
+
+void EpollEngine::OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
+  entry->on_readable = nullptr;
+  if (!callback || entry->detached) return;
+  // A descriptor that cannot be registered is reported at once: the operation will say why.
+  if (Register(entry) != 0) return callback();
+  entry->on_readable = std::move(callback);
+}
+
+void EpollEngine::OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
+  entry->on_writable = nullptr;
+  if (!callback || entry->detached) return;
+  if (Register(entry) != 0) return callback();
+  entry->on_writable = std::move(callback);
+}
+
+// Tells the system what is waited for now; forgets the descriptor when that is nothing.
+int EpollEngine::UpdateForeign(Foreign* foreign) {
+  EngineFd& entry = foreign->entry;
+  const uint32_t interest = (entry.readers.empty() ? 0 : EPOLLIN | EPOLLRDHUP) |
+                            (entry.writers.empty() ? 0 : uint32_t{EPOLLOUT});
+  if (interest == foreign->interest) return 0;
+  epoll_event event = {};
+  event.events = interest;
+  event.data.ptr = &entry;
+  const int operation = foreign->interest == 0 ? EPOLL_CTL_ADD
+                        : interest == 0        ? EPOLL_CTL_DEL
+                                               : EPOLL_CTL_MOD;
+  if (epoll_ctl(epoll_fd_, operation, entry.fd, &event) < 0) return errno;
+  foreign->interest = interest;
+  return 0;
+}
+
+int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
+  if (fd < 0) return EBADF;
+  pollfd state = {fd, static_cast<short>(writable ? POLLOUT : POLLIN), 0};
+  const int ready = poll(&state, 1, 0);
+  if (ready > 0) return (state.revents & POLLNVAL) != 0 ? EBADF : 0;
+  if (const int error = Open()) return error;
+
+  std::unique_ptr<Foreign>& slot = foreign_[fd];
+  if (slot == nullptr) {
+    slot = std::make_unique<Foreign>();
+    slot->entry.fd = fd;
+  }
+  Foreign* const foreign = slot.get();
+  WaiterList* const list = writable ? &foreign->entry.writers : &foreign->entry.readers;
+  if (!list->empty()) return EBUSY;
+  Waiter waiter;
+  list->PushBack(&waiter);
+  int error = UpdateForeign(foreign);
+  if (error == 0) error = runtime_->Wait(&waiter, deadline);
+  waiter.link.Unlink();
+  const auto found = foreign_.find(fd);
+  if (found == foreign_.end() || found->second.get() != foreign) return error;  // was forgotten
+  static_cast<void>(UpdateForeign(foreign));
+  if (foreign->entry.readers.empty() && foreign->entry.writers.empty()) {
+    Detach(&foreign->entry);
+    foreign_.erase(fd);
+  }
+  return error;
+}
+
+void EpollEngine::ForgetForeignFd(int fd) {
+  const auto found = foreign_.find(fd);
+  if (found == foreign_.end()) return;
+  const std::unique_ptr<Foreign> foreign = std::move(found->second);
+  foreign_.erase(found);
+  foreign->entry.registered = foreign->interest != 0;
+  Detach(&foreign->entry);
+}
+
+void EpollEngine::Dispatch(EngineFd* entry, uint32_t events) {
+  if ((events & kReadEvents) != 0) WakeAll(runtime_, &entry->readers, 0);
+  if ((events & kWriteEvents) != 0) WakeAll(runtime_, &entry->writers, 0);
+  NoWaitScope no_wait(runtime_);
+  if ((events & kReadEvents) != 0 && entry->on_readable) {
+    // The callback may end the entry's life, so what is left to do for it goes back to the batch,
+    // from where Detach() takes it.
+    --next_event_;
+    events_[next_event_].events = events & EPOLLOUT;
+    events_[next_event_].data.ptr = entry;
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) events_[next_event_].events = EPOLLOUT;
+    std::exchange(entry->on_readable, nullptr)();
+    return;
+  }
+  if ((events & kWriteEvents) != 0 && entry->on_writable) {
+    std::exchange(entry->on_writable, nullptr)();
+  }
+}
+
+int EpollEngine::PollTimeoutMillis(Deadline until) {
+  if (until.is_immediate()) return 0;
+  if (until.is_never()) return -1;
+  const int64_t left = until.nanos() - runtime_->clock().NowNanos();
+  if (left <= 0) return 0;
+  const int64_t millis = (left + 999'999) / 1'000'000;
+  return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
+}
+
+void EpollEngine::Poll(Deadline until) {
+  const int timeout = PollTimeoutMillis(until);
+  if (epoll_fd_ < 0) {
+    // Nobody waits for a descriptor, and nobody can wake us but the clock.
+    if (timeout != 0) poll(nullptr, 0, timeout);
+    return;
+  }
+  const int count = epoll_wait(epoll_fd_, events_, kEventsPerPoll, timeout);
+  event_count_ = std::max(count, 0);
+  for (next_event_ = 0; next_event_ < event_count_;) {
+    const epoll_event event = events_[next_event_++];
+    if (event.data.ptr == nullptr) {
+      uint64_t times;
+      static_cast<void>(!read(wakeup_fd_, &times, sizeof(times)));
+    } else if (event.events != 0) {
+      Dispatch(static_cast<EngineFd*>(event.data.ptr), event.events);
+    }
+  }
+  next_event_ = event_count_ = 0;
+}
+
+void EpollEngine::Wakeup() noexcept {
+  const uint64_t once = 1;
+  static_cast<void>(!write(wakeup_fd_, &once, sizeof(once)));
+}
+
+}  // namespace halfpipe

@@ -1,0 +1,76 @@
+#ifndef HALFPIPE_BYTESTREAM_RUNTIME_ENGINE_EPOLL_H_
+#define HALFPIPE_BYTESTREAM_RUNTIME_ENGINE_EPOLL_H_
+
+#include <sys/epoll.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/container/flat_hash_map.h"
+#include "bytestream/runtime/engine.h"
+#include "bytestream/runtime/runtime.h"
+
+namespace halfpipe {
+
+// The engine for every Linux: makes the system call first and waits, edge-triggered, only when it
+// gave EAGAIN. An attached descriptor is registered once, at its first wait. See engine.h for the
+// contract.
+class EpollEngine final : public Engine {
+ public:
+  // `runtime` is borrowed and outlives the engine.
+  explicit EpollEngine(Runtime* runtime) : runtime_(runtime) {}
+  ~EpollEngine() override;
+
+  const char* name() const override { return "epoll"; }
+  void Attach(EngineFd* entry, int fd) override;
+  void Detach(EngineFd* entry) override;
+  IoResult Receive(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message,
+                   Deadline deadline) override;
+  IoResult Send(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message, bool more,
+                Deadline deadline) override;
+  IoResult Accept(EngineFd* entry, sockaddr_storage* address, socklen_t* address_size,
+                  Deadline deadline) override;
+  int Connect(EngineFd* entry, const sockaddr* address, socklen_t address_size,
+              Deadline deadline) override;
+  int WaitReadable(EngineFd* entry, Deadline deadline) override;
+  int WaitWritable(EngineFd* entry, Deadline deadline) override;
+  void OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) override;
+  void OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) override;
+  int WaitForeignFd(int fd, bool writable, Deadline deadline) override;
+  void ForgetForeignFd(int fd) override;
+  void Poll(Deadline until) override;
+  void Wakeup() noexcept override;
+
+ private:
+  static constexpr int kEventsPerPoll = 256;
+
+  // A descriptor that WaitForeignFd() waits for.
+  struct Foreign {
+    EngineFd entry;
+    uint32_t interest = 0;
+  };
+
+  int Open();
+  int Register(EngineFd* entry);
+  int WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline);
+  int UpdateForeign(Foreign* foreign);
+  int FinishConnect(EngineFd* entry, Deadline deadline);
+  void Dispatch(EngineFd* entry, uint32_t events);
+  int PollTimeoutMillis(Deadline until);
+
+  template <typename Attempt>
+  IoResult Retry(EngineFd* entry, WaiterList* list, Deadline deadline, Attempt attempt);
+
+  Runtime* const runtime_;
+  int epoll_fd_ = -1;
+  int wakeup_fd_ = -1;
+  absl::flat_hash_map<int, std::unique_ptr<Foreign>> foreign_;
+  // The batch that Poll() is working on; Detach() takes a dead entry's events out of it.
+  epoll_event events_[kEventsPerPoll];
+  int next_event_ = 0;
+  int event_count_ = 0;
+};
+
+}  // namespace halfpipe
+
+#endif  // HALFPIPE_BYTESTREAM_RUNTIME_ENGINE_EPOLL_H_

@@ -1,0 +1,114 @@
+#include "bytestream/runtime/stack_pool.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+#include "absl/base/config.h"
+#include "bytestream/base/check.h"
+
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+namespace halfpipe {
+namespace {
+
+constexpr size_t kPageSize = 4096;
+constexpr size_t kStacksPerSlab = 16;
+
+// A finished coroutine's frames leave marks in AddressSanitizer's shadow; the next one starts
+// clean.
+void ForgetFrames([[maybe_unused]] void* bottom, [[maybe_unused]] size_t size) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  ASAN_UNPOISON_MEMORY_REGION(bottom, size);
+#endif
+}
+
+}  // namespace
+
+StackPool::StackPool(size_t stack_bytes)
+    : stride_((std::max(stack_bytes, kMinStackBytes) + kPageSize - 1) / kPageSize * kPageSize) {}
+
+StackPool::~StackPool() {
+  HALFPIPE_CHECK(in_use_ == 0);
+  while (slabs_ != nullptr) {
+    Slab* const slab = slabs_;
+    slabs_ = slab->next;
+    munmap(slab->mapping, slab->size);
+    delete slab;
+  }
+}
+
+StackPool::FreeStack* StackPool::Header(void* start) const {
+  return reinterpret_cast<FreeStack*>(static_cast<char*>(start) + stride_ - sizeof(FreeStack));
+}
+
+void* StackPool::Start(FreeStack* header) const {
+  return reinterpret_cast<char*>(header) + sizeof(FreeStack) - stride_;
+}
+
+bool StackPool::InstallGuard(void* page) {
+  if (guard_by_madvise_) {
+    if (madvise(page, kPageSize, MADV_GUARD_INSTALL) == 0) return true;
+    guard_by_madvise_ = false;
+  }
+  if (protected_ == kProtectedStacks || mprotect(page, kPageSize, PROT_NONE) != 0) return false;
+  ++protected_;
+  return true;
+}
+
+bool StackPool::Grow() {
+  const size_t size = stride_ * kStacksPerSlab;
+  Slab* const slab = new (std::nothrow) Slab;
+  if (slab == nullptr) return false;
+  void* const mapping = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (mapping == MAP_FAILED) {
+    delete slab;
+    return false;
+  }
+  // Huge pages would make a stack that touches one page cost two megabytes.
+  madvise(mapping, size, MADV_NOHUGEPAGE);
+  *slab = Slab{slabs_, mapping, size};
+  slabs_ = slab;
+  for (size_t i = kStacksPerSlab; i-- > 0;) {
+    void* const start = static_cast<char*>(mapping) + i * stride_;
+    const bool guarded = InstallGuard(start);
+    FreeStack* const header = Header(start);
+    *header = FreeStack{free_, !guarded};
+    free_ = header;
+  }
+  return true;
+}
+
+StackPool::Stack StackPool::Get() {
+  if (free_ == nullptr && !Grow()) return Stack{};
+  FreeStack* const header = free_;
+  free_ = header->next;
+  ++in_use_;
+  const Stack stack = {static_cast<char*>(Start(header)) + kPageSize, stride_ - kPageSize,
+                       header->canary};
+  if (stack.canary) *static_cast<uint64_t*>(stack.bottom) = kCanary;
+  return stack;
+}
+
+void StackPool::Put(const Stack& stack) {
+  HALFPIPE_CHECK(in_use_ > 0);
+  --in_use_;
+  ForgetFrames(stack.bottom, stack.size);
+  if (stack.size > kResidentBytes) {
+    madvise(stack.bottom, stack.size - kResidentBytes, MADV_DONTNEED);
+  }
+  void* const start = static_cast<char*>(stack.bottom) - kPageSize;
+  FreeStack* const header = Header(start);
+  *header = FreeStack{free_, stack.canary};
+  free_ = header;
+}
+
+}  // namespace halfpipe

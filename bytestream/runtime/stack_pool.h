@@ -1,0 +1,74 @@
+#ifndef HALFPIPE_BYTESTREAM_RUNTIME_STACK_POOL_H_
+#define HALFPIPE_BYTESTREAM_RUNTIME_STACK_POOL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace halfpipe {
+
+// Stacks of one size for coroutines, each with a guard below it so that an overflow crashes instead
+// of writing into a neighbour. Address space is taken in slabs; a stack costs the pages it touches.
+//
+// A stack that comes back is handed out again first, and keeps at most kResidentBytes of memory.
+// Guards: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; costs no mapping), else mprotect
+// for the first kProtectedStacks stacks, because a process may have only 65,530 mappings; behind
+// those the lowest word is a canary, which the scheduler checks at every switch.
+//
+// One pool for each runtime; not thread-safe. Every stack must be back before the pool is
+// destroyed.
+class StackPool {
+ public:
+  static constexpr size_t kDefaultStackBytes = 256 * 1024;
+  static constexpr size_t kMinStackBytes = 16 * 1024;
+  static constexpr size_t kResidentBytes = 16 * 1024;
+  static constexpr size_t kProtectedStacks = 20'000;
+  static constexpr uint64_t kCanary = 0x5ca1ab1e0ddba115;
+
+  // `stack_bytes`, guard included, is rounded up to whole pages, and to kMinStackBytes.
+  explicit StackPool(size_t stack_bytes = kDefaultStackBytes);
+  ~StackPool();
+  StackPool(const StackPool&) = delete;
+  StackPool& operator=(const StackPool&) = delete;
+
+  struct Stack {
+    void* bottom = nullptr;  // lowest usable address; null when memory failed
+    size_t size = 0;
+    bool canary = false;  // *bottom holds kCanary and nothing else guards the stack
+  };
+
+  Stack Get();
+  void Put(const Stack& stack);
+
+  // The stacks that are out will never run again: the destructor may take them away.
+  void Abandon() { in_use_ = 0; }
+
+  size_t stacks_in_use() const { return in_use_; }
+
+ private:
+  // Kept at the top of a free stack, in pages that stay resident.
+  struct FreeStack {
+    FreeStack* next;
+    bool canary;
+  };
+  struct Slab {
+    Slab* next;
+    void* mapping;
+    size_t size;
+  };
+
+  bool Grow();
+  bool InstallGuard(void* page);
+  FreeStack* Header(void* start) const;
+  void* Start(FreeStack* header) const;
+
+  const size_t stride_;  // guard and stack
+  FreeStack* free_ = nullptr;
+  Slab* slabs_ = nullptr;
+  size_t in_use_ = 0;
+  size_t protected_ = 0;
+  bool guard_by_madvise_ = true;
+};
+
+}  // namespace halfpipe
+
+#endif  // HALFPIPE_BYTESTREAM_RUNTIME_STACK_POOL_H_
