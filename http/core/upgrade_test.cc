@@ -1,0 +1,225 @@
+#include "http/core/upgrade.h"
+
+#include <set>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "http/core/head_parser.h"
+#include "http/core/message.h"
+
+namespace halfpipe::http {
+namespace {
+
+// Fields are given one to a line with "\n" for brevity; the head gets CRLF and its end.
+std::string Wire(absl::string_view lines) {
+  std::string wire;
+  for (const char c : lines) {
+    if (c == '\n') wire.push_back('\r');
+    wire.push_back(c);
+  }
+  return wire + "\r\n\r\n";
+}
+
+// *address points into *wire.
+UpgradeError Judge(absl::string_view lines, std::string* wire, RequestAddress* address) {
+  *wire = Wire(lines);
+  RequestHead head;
+  RequestHeadParser parser;
+  EXPECT_EQ(parser.Parse(*wire, &head).status, ParseStatus::kDone) << lines;
+  return JudgeUpgradeRequest(head, "websocket", address);
+}
+
+UpgradeError JudgeResponse(absl::string_view lines) {
+  const std::string wire = Wire(lines);
+  ResponseHead head;
+  ResponseHeadParser parser;
+  EXPECT_EQ(parser.Parse(wire, &head).status, ParseStatus::kDone) << lines;
+  return JudgeUpgradeResponse(head, "websocket");
+}
+
+TEST(UpgradeRequestTest, AddressOfAGoodOne) {
+  const struct {
+    absl::string_view target;
+    absl::string_view resource;
+    absl::string_view host;
+    absl::string_view host_alone;
+  } kRows[] = {
+      {"/", "/", "example.org:81", "example.org"},
+      {"/chat?a=b", "/chat?a=b", "example.org:81", "example.org"},
+      {"//x", "//x", "example.org:81", "example.org"},
+      // The target in absolute-form outranks Host (RFC 9112 section 3.2.2).
+      {"http://other/chat?a", "/chat?a", "other", "other"},
+      {"WSS://[::1]:9/chat", "/chat", "[::1]:9", "::1"},
+      {"https://other:1", "/", "other:1", "other"},
+      {"ws://other/", "/", "other", "other"},
+  };
+  for (const auto& row : kRows) {
+    const std::string lines = "GET " + std::string(row.target) +
+                              " HTTP/1.1\nHost: example.org:81\nUpgrade: websocket\n"
+                              "Connection: Upgrade";
+    std::string wire;
+    RequestAddress address;
+    ASSERT_EQ(Judge(lines, &wire, &address), UpgradeError::kNone) << row.target;
+    EXPECT_EQ(address.resource, row.resource);
+    EXPECT_EQ(address.host, row.host);
+    EXPECT_EQ(address.authority.host, row.host_alone);
+  }
+}
+
+TEST(UpgradeRequestTest, Table) {
+  const struct {
+    absl::string_view lines;
+    UpgradeError error;
+  } kRows[] = {
+      // Connection is a list (fault 11 of the family we follow), names are without case.
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: keep-alive, Upgrade",
+       UpgradeError::kNone},
+      {"GET / HTTP/1.1\nhost: h\nupgrade: WebSocket\nconnection: uPGRADE", UpgradeError::kNone},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: close\nConnection: ,upgrade,",
+       UpgradeError::kNone},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: h2c, websocket\nConnection: Upgrade",
+       UpgradeError::kNone},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket/13\nConnection: Upgrade", UpgradeError::kNone},
+      {"GET / HTTP/1.2\nHost: h\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kNone},
+      {"POST / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kNone},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 0",
+       UpgradeError::kNone},
+      // Fault 13: HTTP/1.0 and a missing Host.
+      {"GET / HTTP/1.0\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kVersionTooOld},
+      {"GET / HTTP/1.1\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kMissingHost},
+      {"GET / HTTP/1.1\nHost: h\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kSeveralHosts},
+      {"GET / HTTP/1.1\nHost:\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kBadHost},
+      {"GET / HTTP/1.1\nHost: h h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadHost},
+      {"GET / HTTP/1.1\nHost: u@h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadHost},
+      {"GET / HTTP/1.1\nHost: h:99999\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadHost},
+      // Host must be right even if the target outranks it.
+      {"GET http://a/ HTTP/1.1\nHost: h h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadHost},
+      {"GET http://a/ HTTP/1.1\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kMissingHost},
+      {"GET chat HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"OPTIONS * HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"CONNECT h:1 HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"GET ftp://h/ HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"GET http:// HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"GET http://u@h/ HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      {"GET http://h?q HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kBadTarget},
+      // Plain requests.
+      {"GET / HTTP/1.1\nHost: h", UpgradeError::kNoUpgrade},
+      {"GET / HTTP/1.1\nHost: h\nConnection: Upgrade", UpgradeError::kNoUpgrade},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: ,\nConnection: Upgrade", UpgradeError::kNoUpgrade},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: h2c\nConnection: Upgrade", UpgradeError::kOtherProtocol},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websockets\nConnection: Upgrade",
+       UpgradeError::kOtherProtocol},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: web\nConnection: Upgrade", UpgradeError::kOtherProtocol},
+      // Faulty upgrades.
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket", UpgradeError::kNotInConnection},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: keep-alive",
+       UpgradeError::kNotInConnection},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: no upgrade",
+       UpgradeError::kNotInConnection},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 1",
+       UpgradeError::kHasContent},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length:",
+       UpgradeError::kHasContent},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 0, 5",
+       UpgradeError::kHasContent},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: "
+       "0\nContent-Length: 5",
+       UpgradeError::kHasContent},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nTransfer-Encoding: "
+       "chunked",
+       UpgradeError::kHasContent},
+  };
+  for (const auto& row : kRows) {
+    std::string wire;
+    RequestAddress address;
+    address.resource = "untouched";
+    const UpgradeError error = Judge(row.lines, &wire, &address);
+    EXPECT_EQ(error, row.error) << row.lines << "\n" << UpgradeErrorText(error);
+    if (row.error != UpgradeError::kNone) {
+      EXPECT_EQ(address.resource, "untouched");
+    }
+  }
+}
+
+TEST(UpgradeRequestTest, AsksForUpgrade) {
+  const struct {
+    absl::string_view lines;
+    bool asks;
+  } kRows[] = {{"GET / HTTP/1.1\nHost: h", false},
+               {"GET / HTTP/1.1\nUpgrade:", false},
+               {"GET / HTTP/1.0\nUpgrade: websocket", false},
+               {"GET / HTTP/1.1\nUpgrade: h2c", true},
+               {"GET / HTTP/1.1\nUpgrade: websocket", true}};
+  for (const auto& row : kRows) {
+    const std::string wire = Wire(row.lines);
+    RequestHead head;
+    RequestHeadParser parser;
+    ASSERT_EQ(parser.Parse(wire, &head).status, ParseStatus::kDone);
+    EXPECT_EQ(AsksForUpgrade(head), row.asks) << row.lines;
+  }
+}
+
+TEST(UpgradeResponseTest, Table) {
+  const struct {
+    absl::string_view lines;
+    UpgradeError error;
+  } kRows[] = {
+      {"HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kNone},
+      {"HTTP/1.1 101\nupgrade: WebSocket\nconnection: keep-alive, upgrade", UpgradeError::kNone},
+      {"HTTP/1.1 200 OK\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kNotSwitching},
+      {"HTTP/1.0 403 No", UpgradeError::kNotSwitching},
+      {"HTTP/1.1 100 Continue\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kNotSwitching},
+      {"HTTP/1.0 101 x\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kVersionTooOld},
+      {"HTTP/1.1 101 x\nConnection: Upgrade", UpgradeError::kNoUpgrade},
+      {"HTTP/1.1 101 x\nUpgrade:\nConnection: Upgrade", UpgradeError::kNoUpgrade},
+      {"HTTP/1.1 101 x\nUpgrade: h2c\nConnection: Upgrade", UpgradeError::kOtherProtocol},
+      {"HTTP/1.1 101 x\nUpgrade: websocket/13\nConnection: Upgrade", UpgradeError::kOtherProtocol},
+      {"HTTP/1.1 101 x\nUpgrade: websocket, h2c\nConnection: Upgrade",
+       UpgradeError::kOtherProtocol},
+      {"HTTP/1.1 101 x\nUpgrade: websocket\nUpgrade: websocket\nConnection: Upgrade",
+       UpgradeError::kOtherProtocol},
+      {"HTTP/1.1 101 x\nUpgrade: websocket", UpgradeError::kNotInConnection},
+      {"HTTP/1.1 101 x\nUpgrade: websocket\nConnection: close", UpgradeError::kNotInConnection},
+      {"HTTP/1.1 101 x\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 0",
+       UpgradeError::kHasContent},
+      {"HTTP/1.1 101 x\nUpgrade: websocket\nConnection: Upgrade\nTransfer-Encoding: chunked",
+       UpgradeError::kHasContent},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(JudgeResponse(row.lines), row.error) << row.lines;
+}
+
+TEST(UpgradeErrorTest, TextsAndStatusCodes) {
+  std::set<std::string> texts;
+  for (int i = 0; i <= static_cast<int>(UpgradeError::kNotSwitching); ++i) {
+    EXPECT_TRUE(texts.insert(std::string(UpgradeErrorText(static_cast<UpgradeError>(i)))).second);
+  }
+  EXPECT_EQ(texts.count("unknown error"), 0u);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kNone), 0);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kVersionTooOld), 505);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kNoUpgrade), 426);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kOtherProtocol), 426);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kMissingHost), 400);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kSeveralHosts), 400);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kNotInConnection), 400);
+  EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kHasContent), 400);
+}
+
+}  // namespace
+}  // namespace halfpipe::http
