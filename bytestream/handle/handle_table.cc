@@ -1,0 +1,133 @@
+#include "bytestream/handle/handle_table.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+
+#include "absl/types/span.h"
+#include "bytestream/base/check.h"
+#include "bytestream/base/entropy.h"
+
+#ifndef NDEBUG
+#include <mutex>
+
+#include "absl/container/flat_hash_set.h"
+#endif
+
+namespace halfpipe {
+namespace {
+
+uint32_t RandomGeneration() {
+  uint8_t bytes[2];
+  Entropy::System().Fill(absl::MakeSpan(bytes));
+  return uint32_t{bytes[0]} << 8 | bytes[1];
+}
+
+#ifndef NDEBUG
+
+// The numbers that are alive in all threads of the process. Never destroyed: threads may end after
+// the statics have gone.
+struct Registry {
+  std::mutex mutex;
+  absl::flat_hash_set<int> numbers;
+};
+
+Registry& GlobalRegistry() {
+  static Registry* const registry = new Registry;
+  return *registry;
+}
+
+bool Register(int number) {
+  Registry& registry = GlobalRegistry();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  return registry.numbers.insert(number).second;
+}
+
+void Unregister(int number) {
+  Registry& registry = GlobalRegistry();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.numbers.erase(number);
+}
+
+#else
+
+bool Register(int) { return true; }
+void Unregister(int) {}
+
+#endif
+
+}  // namespace
+
+HandleTable& HandleTable::Current() {
+  Runtime& runtime = Runtime::Current();
+  std::unique_ptr<RuntimeExtension>& extension = runtime.extension();
+  if (extension == nullptr) extension = std::make_unique<HandleTable>(&runtime);
+  return static_cast<HandleTable&>(*extension);
+}
+
+HandleTable::HandleTable(Runtime* runtime) : runtime_(runtime), slots_(RandomGeneration()) {}
+
+HandleTable::~HandleTable() {
+  uint32_t cursor = 0;
+  int number = 0;
+  while (void* const value = slots_.ReleaseNext(&cursor, &number)) {
+    HandleObject* const object = static_cast<HandleObject*>(value);
+    Unregister(number);
+    object->closed_ = true;
+    object->Abandon();
+  }
+}
+
+int HandleTable::Make(HandleObject* object) {
+  HALFPIPE_CHECK(!object->closed_);
+  for (;;) {
+    Slots::Error error = Slots::Error::kNone;
+    const int number = slots_.Acquire(object, &error);
+    if (error == Slots::Error::kFull) return -EMFILE;
+    if (error == Slots::Error::kNoMemory) return -ENOMEM;
+    if (Register(number)) return number;
+    slots_.Release(number);
+  }
+}
+
+void HandleTable::Forget(int handle) {
+  slots_.Release(handle);
+  Unregister(handle);
+}
+
+int HandleTable::Close(int handle) {
+  HandleObject* const object = Find(handle);
+  if (object == nullptr) return EBADF;
+  if (const int error = object->CheckClose()) return error;
+  Forget(handle);
+  // Close() may switch coroutines (a bundle joins); the pin keeps the object until it has returned.
+  PinnedHandle pin(object);
+  object->closed_ = true;
+  object->Close();
+  return 0;
+}
+
+int HandleTable::Own(int handle, int* owned) {
+  HandleObject* const object = Find(handle);
+  if (object == nullptr) return EBADF;
+  if (Pinned(object)) return EBUSY;
+  if (runtime_->CheckCancelled() != 0) {
+    const int error = Close(handle);
+    return error != 0 ? error : ECANCELED;
+  }
+  const int number = Make(object);
+  if (number < 0) return -number;
+  Forget(handle);
+  *owned = number;
+  return 0;
+}
+
+HandleObject* HandleTable::Release(int handle, int* error) {
+  HandleObject* const object = Find(handle);
+  *error = object == nullptr ? EBADF : Pinned(object) ? EBUSY : 0;
+  if (*error != 0) return nullptr;
+  Forget(handle);
+  return object;
+}
+
+}  // namespace halfpipe

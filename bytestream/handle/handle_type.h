@@ -1,0 +1,68 @@
+#ifndef HALFPIPE_BYTESTREAM_HANDLE_HANDLE_TYPE_H_
+#define HALFPIPE_BYTESTREAM_HANDLE_HANDLE_TYPE_H_
+
+#include <cstdint>
+
+namespace halfpipe {
+
+// The identity of an interface that an object behind a handle may have: the address counts, the
+// name is for people. Declare one as an inline constexpr variable of namespace scope, so that all
+// of a program agrees on the address.
+struct HandleType {
+  const char* name;
+};
+
+// What HandleObject::Query() returns for each of these is a pointer to the class named.
+inline constexpr HandleType kBytestreamType{"bytestream"};         // halfpipe::Bytestream
+inline constexpr HandleType kMessageSocketType{"message socket"};  // halfpipe::MessageSocket
+
+// What a handle stands for. The C calls make one for each connection, listener or bundle; the
+// handle table keeps it and never looks inside.
+//
+// Life: made by its owner, then given to HandleTable::Make(). It leaves the table in one of two
+// ways: by HandleTable::Close(), which calls Close() and, when no call is in progress on it any
+// more, Dispose(); or by HandleTable::Release(), after which the caller owns it and ends it with
+// Close() and Dispose(), or puts it back with Make().
+class HandleObject {
+ public:
+  HandleObject() = default;
+  HandleObject(const HandleObject&) = delete;
+  HandleObject& operator=(const HandleObject&) = delete;
+
+  // The object as the interface `type` (an address, such as &kBytestreamType), or null if it has
+  // no such interface. Valid as long as the object. Convert to the interface's own pointer before
+  // converting to void*.
+  virtual void* Query(const void* type) = 0;
+
+  // An errno that forbids closing now (EDEADLK), or 0. Asked before anything is done.
+  virtual int CheckClose() { return 0; }
+
+  // Ends the object's work for good: releases the descriptor, wakes blocked callers with EBADF.
+  // Never waits for the outside world. Called at most once; the number is dead by then.
+  virtual void Close() noexcept = 0;
+
+  // Ends the object's life: frees it, or only destructs it where it lives in storage of the caller.
+  // Called once, after Close() or by an owner who took it out of the table. No call is in progress.
+  virtual void Dispose() noexcept = 0;
+
+  // Called instead of both when the runtime ends with the handle still open; suspended coroutines
+  // will never run again. Code of the user must not run here.
+  virtual void Abandon() noexcept {
+    Close();
+    Dispose();
+  }
+
+ protected:
+  ~HandleObject() = default;
+
+ private:
+  friend class HandleTable;
+  friend class PinnedHandle;
+
+  uint32_t pin_count_ = 0;  // calls in progress
+  bool closed_ = false;
+};
+
+}  // namespace halfpipe
+
+#endif  // HALFPIPE_BYTESTREAM_HANDLE_HANDLE_TYPE_H_
