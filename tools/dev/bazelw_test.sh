@@ -49,7 +49,7 @@ exit $status
 PROGRAM
   program apt-get <<'PROGRAM'
 echo "apt-get $*; DEBIAN_FRONTEND=$DEBIAN_FRONTEND" >> "$box/calls"
-[[ " $* " != *" $(cat "$box/unknown" 2> /dev/null || echo none) "* ]] || exit 100
+[[ " $* " != *" $(cat "$box/unknown" 2> /dev/null || echo none) "* ]] || { echo 'Unable to locate'; exit 100; }
 if [[ " $* " == *" install "* ]]; then
   after=${*##*--no-install-recommends }
   tr ' ' '\n' <<< "$after" >> "$box/installed"
@@ -201,6 +201,7 @@ echo libbenchmark-dev > "$box/unknown"
 run test
 expect_status 1
 expect_output 'apt-get could not install them'
+expect_output 'Unable to locate'
 
 # A failing update does not matter if the install works.
 machine update_fails
@@ -281,11 +282,12 @@ run build
 expect_status 1
 expect_output 'HALFPIPE_BAZEL is nowhere/bazel'
 
-# Only Bazel's own output is on stdout.
+# Only Bazel's own output is on stdout, and apt-get is not heard where all goes well.
 machine stdout_is_bazels
 sed -i '2a echo "apt-get talks"' "$box/bin/apt-get"
 [[ $(cd "$box/repo" && env -i PATH="$box/bin:$box/real" HOME="$box/home" tools/bazelw build \
   2> "$box/output") == 'stdout of no_version' ]] || fail 'stdout is not that of Bazel'
+expect_no_output 'apt-get talks'
 
 echo "$failures failures"
 [[ $failures -eq 0 ]]
