@@ -45,7 +45,7 @@ command=(pure "$none" "$last" "$blameless")
 expect 0 '1 source files looked at, no violation'
 
 command=(pure "$none" "$last" "$blameless" "$leaky")
-expect 1 '#include <sys/socket.h>' '#include <sys/epoll.h>' '#  include <thread>' '#include <unistd.h>'
+expect 1 '#include <sys/socket.h>' '#include <sys/epoll.h>' '#include <thread>' '#include <unistd.h>'
 
 # Each header by itself.
 for header in '<poll.h>' '<fcntl.h>' '<iostream>' '<fstream>' '<mutex>' '<netinet/in.h>' \
@@ -53,7 +53,7 @@ for header in '<poll.h>' '<fcntl.h>' '<iostream>' '<fstream>' '<mutex>' '<netine
   '"absl/synchronization/mutex.h"' '"bytestream/bytestream.h"' '"bytestream/net/tcp.h"' \
   '"bytestream/runtime/runtime.h"' '"bytestream/basement/x.h"'; do
   one=$TEST_TMPDIR/one.cc
-  echo "#include $header" > "$one"
+  echo " #  include $header" > "$one"
   command=(pure "$none" "$last" "$one")
   expect 1 "$header"
 done

@@ -1,6 +1,7 @@
 // What a pure source file may not include.
 
-#include <sys/socket.h>
 #include <sys/epoll.h>
-#  include <thread>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <thread>
