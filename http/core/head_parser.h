@@ -146,7 +146,7 @@ class HeadWalker {
 // Each call gets everything from the head's first byte on: the bytes of the call before, possibly
 // elsewhere in memory, and more. What follows the head may be there too and is not looked at. Total
 // work is linear in the size of the head however it is cut, and what is found does not depend on
-// the cuts. Nothing is kept but offsets: about 150 bytes.
+// the cuts. Nothing is kept but offsets: 112 bytes.
 //   kDone     *head is set, to views into this call's `buffered`; consumed is the head's size, with
 //             the empty line at its end. Called again, it says the same and renews the views.
 //   kNeedMore nothing is written; min_bytes is at most head_bytes_max.

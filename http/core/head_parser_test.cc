@@ -484,6 +484,25 @@ TEST(LineScannerTest, LineAfterLine) {
   }
 }
 
+// A line of any size is either whole or refused; none is cut, and none goes past its limit. Fails
+// where LineScanner::Scan takes the window for the end of a line, or leaves out the window.
+TEST(LineScannerTest, LinesOfEverySizeRoundTheirLimit) {
+  for (const size_t line_bytes_max : {size_t{0}, size_t{1}, size_t{1023}, size_t{1024}}) {
+    for (size_t size = 0; size <= 2200; ++size) {
+      LineScanner scanner;
+      const ParseResult result = scanner.Scan(std::string(size, 'a') + "\r\n", line_bytes_max);
+      if (size <= line_bytes_max) {
+        ASSERT_EQ(result.status, ParseStatus::kDone) << size;
+        ASSERT_EQ(result.consumed, size + 2);
+      } else {
+        ASSERT_EQ(result.status, ParseStatus::kInvalid) << size;
+        ASSERT_EQ(result.error, HeadError::kLineTooLong);
+      }
+      ASSERT_LE(scanner.bytes_examined(), line_bytes_max + 2);
+    }
+  }
+}
+
 TEST(LineScannerTest, LimitAndBareLineFeed) {
   for (size_t size = 4; size <= 6; ++size) {
     LineScanner scanner;

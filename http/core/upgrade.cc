@@ -50,7 +50,7 @@ UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* addres
   if (hosts == 0) return UpgradeError::kMissingHost;
   if (hosts > 1) return UpgradeError::kSeveralHosts;
   RequestAddress found;
-  found.host = *head.fields.Find("Host");
+  found.host = head.fields.Find("Host").value_or("");
   if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadHost;
 
   found.resource = head.target;
