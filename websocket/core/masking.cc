@@ -11,8 +11,8 @@ namespace {
 #endif
 #define HALFPIPE_INLINE inline __attribute__((always_inline))
 
-// The key four times 64 bits wide, starting with the byte that belongs to `offset`. Built in memory
-// order, so that it is right on either byte order.
+// The key twice over, starting with the byte that belongs to `offset`. Built in memory order, so
+// that it is right on either byte order.
 uint64_t Pattern(MaskKey key, uint64_t offset) {
   uint8_t bytes[8];
   for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = key[(offset + i) & 3];
@@ -80,5 +80,13 @@ void Mask(absl::Span<uint8_t> data, MaskKey key, uint64_t offset) {
 void MaskCopy(uint8_t* dst, absl::Span<const uint8_t> src, MaskKey key, uint64_t offset) {
   Xor(dst, src.data(), src.size(), Pattern(key, offset));
 }
+
+namespace masking_internal {
+
+void MaskCopyBaseline(uint8_t* dst, absl::Span<const uint8_t> src, MaskKey key, uint64_t offset) {
+  XorBaseline(dst, src.data(), src.size(), Pattern(key, offset));
+}
+
+}  // namespace masking_internal
 
 }  // namespace halfpipe::websocket

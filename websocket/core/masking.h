@@ -23,6 +23,13 @@ void Mask(absl::Span<uint8_t> data, MaskKey key, uint64_t offset);
 // do not overlap.
 void MaskCopy(uint8_t* dst, absl::Span<const uint8_t> src, MaskKey key, uint64_t offset);
 
+namespace masking_internal {
+
+// MaskCopy() without the instructions that only some processors have, for tests and benchmarks.
+void MaskCopyBaseline(uint8_t* dst, absl::Span<const uint8_t> src, MaskKey key, uint64_t offset);
+
+}  // namespace masking_internal
+
 }  // namespace halfpipe::websocket
 
 #endif  // HALFPIPE_WEBSOCKET_CORE_MASKING_H_

@@ -1,18 +1,13 @@
 #include "websocket/testing/wire_builder.h"
 
-#include <initializer_list>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "websocket/core/role.h"
+#include "websocket/testing/bytes.h"
 
 namespace halfpipe::websocket {
 namespace {
-
-std::string Bytes(std::initializer_list<int> values) {
-  std::string bytes;
-  for (int value : values) bytes.push_back(static_cast<char>(value));
-  return bytes;
-}
 
 // The examples of RFC 6455 section 5.7, typed from the RFC.
 TEST(WireBuilderTest, BuildsTheExamplesOfTheRfc) {

@@ -1,0 +1,230 @@
+#include "websocket/handshake/server_handshake.h"
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "gtest/gtest.h"
+#include "http/core/head_parser.h"
+#include "http/core/header_list.h"
+#include "http/core/message.h"
+#include "websocket/handshake/client_handshake.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+const char kRequest[] =
+    "GET /chat HTTP/1.1\r\n"
+    "Host: server.example.com\r\n"
+    "Upgrade: websocket\r\n"
+    "Connection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    "\r\n";
+
+// The request with `line` (without its CRLF) put in place of the one that is there; an empty `line`
+// takes it out.
+std::string With(absl::string_view there, absl::string_view line) {
+  std::string request = kRequest;
+  const std::string old_line = absl::StrCat(there, "\r\n");
+  const size_t place = request.find(old_line);
+  EXPECT_NE(place, std::string::npos) << old_line;
+  return request.replace(place, old_line.size(),
+                         line.empty() ? std::string() : absl::StrCat(line, "\r\n"));
+}
+
+// The request with further lines.
+std::string Plus(absl::string_view lines) {
+  return absl::StrReplaceAll(kRequest, {{"\r\n\r\n", absl::StrCat("\r\n", lines, "\r\n\r\n")}});
+}
+
+struct Judged {
+  int status = 0;
+  std::string what, resource, host, key, subprotocol;
+};
+
+Judged Judge(const std::string& text, absl::Span<const absl::string_view> supported = {}) {
+  http::RequestHeadParser parser;
+  http::RequestHead head;
+  EXPECT_EQ(parser.Parse(text, &head).status, http::ParseStatus::kDone) << text;
+  const ServerJudgement j = JudgeClientRequest(head, supported);
+  EXPECT_EQ(j.accepted(), j.status == 101);
+  return {j.status,
+          j.what,
+          std::string(j.address.resource),
+          std::string(j.address.host),
+          std::string(j.key),
+          std::string(j.subprotocol)};
+}
+
+TEST(JudgeClientRequestTest, ACorrectRequestIsAccepted) {
+  const Judged judged = Judge(kRequest);
+  EXPECT_EQ(judged.status, 101);
+  EXPECT_EQ(judged.what, "");
+  EXPECT_EQ(judged.resource, "/chat");
+  EXPECT_EQ(judged.host, "server.example.com");
+  EXPECT_EQ(judged.key, "dGhlIHNhbXBsZSBub25jZQ==");
+  EXPECT_EQ(judged.subprotocol, "");
+}
+
+// Browsers send "keep-alive, Upgrade": Connection is a list.
+// Fails if JudgeClientRequest() wants fields.FindOnly("Connection") to equal "Upgrade".
+TEST(JudgeClientRequestTest, ConnectionIsAList) {
+  for (const char* line :
+       {"Connection: keep-alive, Upgrade", "Connection: upgrade , keep-alive",
+        "connection:keep-alive,UPGRADE", "Connection: a\r\nConnection: Upgrade"}) {
+    EXPECT_EQ(Judge(With("Connection: Upgrade", line)).status, 101) << line;
+  }
+}
+
+// Cookies and tokens are longer than 255 bytes, and none of a handshake's business.
+// Fails if JudgeClientRequest() refuses a head that has a field value over 255 bytes.
+TEST(JudgeClientRequestTest, LongFieldValuesDoNoHarm) {
+  for (size_t size : {254, 255, 256, 257, 1000, 1023, 1024, 4000}) {
+    EXPECT_EQ(Judge(Plus(absl::StrCat("Cookie: ", std::string(size, 'c')))).status, 101) << size;
+  }
+}
+
+// Fails if RefuseUpgrade() gives 101 for kVersionTooOld or for kMissingHost.
+TEST(JudgeClientRequestTest, Http10AndAMissingHostAreRefused) {
+  const Judged old = Judge(With("GET /chat HTTP/1.1", "GET /chat HTTP/1.0"));
+  EXPECT_EQ(old.status, 505);
+  EXPECT_EQ(old.what, "request is not HTTP/1.1");
+  const Judged no_host = Judge(With("Host: server.example.com", ""));
+  EXPECT_EQ(no_host.status, 400);
+  EXPECT_EQ(no_host.what, "request has no Host");
+}
+
+// A key byte above 0x7F is refused with an answer.
+// Fails if JudgeClientRequest() drops IsValidKey().
+TEST(JudgeClientRequestTest, BytesAbove7fInAKeyAreRefused) {
+  const Judged judged = Judge(With("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                                   "Sec-WebSocket-Key: dGhlIHNhbXBs\xff\x80"
+                                   "Bub25jZQ=="));
+  EXPECT_EQ(judged.status, 400);
+  EXPECT_EQ(judged.what, "Sec-WebSocket-Key is not 16 bytes in base64");
+}
+
+TEST(JudgeClientRequestTest, EachBreachHasItsStatus) {
+  const std::string kKeyLine = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+  const std::string kVersionLine = "Sec-WebSocket-Version: 13";
+  const struct {
+    std::string request;
+    int status;
+    const char* what;
+  } kCases[] = {
+      {With("GET /chat HTTP/1.1", "POST /chat HTTP/1.1"), 405, "method is not GET"},
+      {With("GET /chat HTTP/1.1", "get /chat HTTP/1.1"), 405, "method is not GET"},
+      {With("GET /chat HTTP/1.1", "CONNECT a:1 HTTP/1.1"), 405, "method is not GET"},
+      {With("GET /chat HTTP/1.1", "GET chat HTTP/1.1"), 400, "request-target is malformed"},
+      {Plus("Host: again"), 400, "request has several Hosts"},
+      {With("Host: server.example.com", "Host: a b"), 400, "Host is malformed"},
+      {With("Upgrade: websocket", ""), 426, "request has no Upgrade"},
+      {With("Upgrade: websocket", "Upgrade: h2c"), 426, "Upgrade does not name websocket"},
+      {With("Connection: Upgrade", ""), 400, "Connection does not name upgrade"},
+      {With("Connection: Upgrade", "Connection: close"), 400, "Connection does not name upgrade"},
+      {Plus("Content-Length: 5"), 400, "request to upgrade has content"},
+      {Plus("Transfer-Encoding: chunked"), 400, "request to upgrade has content"},
+      {With(kVersionLine, ""), 426, "Sec-WebSocket-Version is not 13"},
+      {With(kVersionLine, "Sec-WebSocket-Version: 8"), 426, "Sec-WebSocket-Version is not 13"},
+      {With(kVersionLine, "Sec-WebSocket-Version: 013"), 426, "Sec-WebSocket-Version is not 13"},
+      {Plus(kVersionLine), 400, "request has several Sec-WebSocket-Version"},
+      {With(kKeyLine, ""), 400, "request has no single Sec-WebSocket-Key"},
+      {Plus(kKeyLine), 400, "request has no single Sec-WebSocket-Key"},
+      {With(kKeyLine, "Sec-WebSocket-Key: c2hvcnQ="), 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {Plus("Sec-WebSocket-Protocol: a, a"), 400, "Sec-WebSocket-Protocol is malformed"},
+      {Plus("Sec-WebSocket-Protocol:"), 400, "Sec-WebSocket-Protocol is malformed"},
+      {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", 426, "request has no Upgrade"},
+  };
+  for (const auto& c : kCases) {
+    const Judged judged = Judge(c.request);
+    EXPECT_EQ(judged.status, c.status) << c.request;
+    EXPECT_EQ(judged.what, c.what) << c.request;
+  }
+}
+
+TEST(JudgeClientRequestTest, SubprotocolAndUnknownExtensions) {
+  const std::string request =
+      Plus("Sec-WebSocket-Protocol: mqtt, chat\r\nSec-WebSocket-Extensions: x-own; a=\"b,c\"");
+  EXPECT_EQ(Judge(request, {"chat", "mqtt"}).subprotocol, "mqtt");
+  EXPECT_EQ(Judge(request, {"chat"}).subprotocol, "chat");
+  EXPECT_EQ(Judge(request, {"other"}).subprotocol, "");
+  EXPECT_EQ(Judge(request, {"other"}).status, 101);
+}
+
+// ---- The answer --------------------------------------------------------------------------------
+
+TEST(WriteAcceptanceTest, IsWhatTheRfcAsksFor) {
+  char buffer[256];
+  EXPECT_EQ(WriteAcceptance("dGhlIHNhbXBsZSBub25jZQ==", "", {}, absl::MakeSpan(buffer)),
+            "HTTP/1.1 101 Switching Protocols\r\n"
+            "Upgrade: websocket\r\n"
+            "Connection: Upgrade\r\n"
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+            "\r\n");
+}
+
+// What our server writes our client accepts, whatever was chosen.
+TEST(WriteAcceptanceTest, ItsOwnClientAccepts) {
+  const absl::string_view offered[] = {"mqtt", "chat"};
+  for (absl::string_view chosen : {"", "mqtt", "chat"}) {
+    char buffer[512];
+    const http::Field fields[] = {{"Server", "test"}};
+    const std::string answer(
+        WriteAcceptance("dGhlIHNhbXBsZSBub25jZQ==", chosen, fields, absl::MakeSpan(buffer)));
+    http::ResponseHeadParser parser;
+    http::ResponseHead head;
+    ASSERT_EQ(parser.Parse(answer, &head).status, http::ParseStatus::kDone);
+    const ClientJudgement judgement =
+        JudgeServerResponse(head, "dGhlIHNhbXBsZSBub25jZQ==", offered);
+    EXPECT_EQ(judgement.verdict, ClientVerdict::kAccepted) << judgement.what;
+    EXPECT_EQ(judgement.subprotocol, chosen);
+    EXPECT_EQ(head.fields.Find("Server"), absl::string_view("test"));
+  }
+}
+
+TEST(WriteAcceptanceTest, InjectionAndLackOfSpaceGiveNothing) {
+  char buffer[512];
+  const http::Field evil[] = {{"Server", "x\r\nSet-Cookie: y"}};
+  EXPECT_EQ(WriteAcceptance("k", "", evil, absl::MakeSpan(buffer)), "");
+  EXPECT_EQ(WriteAcceptance("k", "a\r\nb", {}, absl::MakeSpan(buffer)), "");
+  const size_t size = WriteAcceptance("k", "", {}, absl::MakeSpan(buffer)).size();
+  EXPECT_EQ(WriteAcceptance("k", "", {}, absl::MakeSpan(buffer, size)).size(), size);
+  EXPECT_EQ(WriteAcceptance("k", "", {}, absl::MakeSpan(buffer, size - 1)), "");
+}
+
+TEST(WriteRefusalTest, SaysWhatTheStatusAsksFor) {
+  char buffer[256];
+  EXPECT_EQ(WriteRefusal(400, absl::MakeSpan(buffer)),
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(WriteRefusal(405, absl::MakeSpan(buffer)),
+            "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nConnection: close\r\n"
+            "Content-Length: 0\r\n\r\n");
+  EXPECT_EQ(WriteRefusal(426, absl::MakeSpan(buffer)),
+            "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Connection: Upgrade, close\r\nContent-Length: 0\r\n\r\n");
+}
+
+// Every status this stack answers with has a reason, and fits 256 bytes; our client takes it as
+// a refusal.
+TEST(WriteRefusalTest, EveryStatusIsAWellFormedRefusal) {
+  for (int status : {400, 403, 404, 405, 408, 414, 418, 426, 431, 500, 501, 503, 505}) {
+    char buffer[256];
+    const std::string answer(WriteRefusal(status, absl::MakeSpan(buffer)));
+    http::ResponseHeadParser parser;
+    http::ResponseHead head;
+    ASSERT_EQ(parser.Parse(answer, &head).status, http::ParseStatus::kDone) << status;
+    EXPECT_EQ(head.status, status);
+    EXPECT_EQ(head.reason.empty(), status == 418);
+    EXPECT_EQ(JudgeServerResponse(head, "", {}).verdict, ClientVerdict::kRefused);
+  }
+  char small[20];
+  EXPECT_EQ(WriteRefusal(400, absl::MakeSpan(small)), "");
+}
+
+}  // namespace
+}  // namespace halfpipe::websocket
