@@ -1,0 +1,86 @@
+#include "websocket/stream.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "bytestream/base/check.h"
+#include "bytestream/base/errno_status.h"
+
+namespace halfpipe::websocket {
+
+Stream::Stream(Runtime* runtime, BytestreamPtr lower, const Options& options)
+    : runtime_(runtime),
+      lower_(std::move(lower)),
+      options_(options),
+      receiver_({.role = options.role,
+                 .message_bytes_max = options.message_bytes_max,
+                 .frame_bytes_max = options.frame_bytes_max}) {
+  HALFPIPE_CHECK(options.send_frame_bytes_max > 0);
+}
+
+Stream::~Stream() {
+  HALFPIPE_CHECK(!receiving_ && !sending_);
+  Abort();
+}
+
+void Stream::Abort() noexcept {
+  if (std::exchange(aborted_, true)) return;
+  if (lower_ == nullptr) return;
+  {
+    NoWaitScope no_wait(runtime_);
+    if (!close_state_.close_sent() && failure_ == 0) QueueClose(kCloseGoingAway, "");
+    lower_->WhenWritable({});
+  }
+  lower_->Abort();
+  while (Waiter* const waiter = send_queue_.PopFront()) runtime_->Wake(waiter, EBADF);
+}
+
+absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
+                                             Deadline deadline) {
+  if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  absl::Status status = aborted_ ? ErrnoStatus(EBADF, "the WebSocket is closed") : absl::OkStatus();
+  if (status.ok() && !close_state_.close_sent()) status = Done(code, reason, deadline);
+  while (status.ok() && !peer_close_met_) status = Discard(deadline).status();
+  if (status.ok()) {
+    status = LockSend(deadline);
+    if (status.ok()) {
+      status = FlushCloseLocked(deadline);
+      UnlockSend();
+    }
+  }
+  if (!status.ok()) {
+    Abort();
+    return status;
+  }
+  ReleaseView();
+  lower_->WhenWritable({});
+  aborted_ = true;
+  return std::move(lower_);
+}
+
+absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline) {
+  if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  absl::Status status;
+  if (!close_state_.close_sent() && failure_ == 0) status = Done(code, reason, deadline);
+  while (status.ok() && !peer_close_met_) status = Discard(deadline).status();
+  // Even after a breach of the protocol our Close should reach the peer: end the outbound direction
+  // and let the peer end its own, since closing with unread bytes would reset the connection.
+  absl::Status ended = LockSend(deadline);
+  if (ended.ok()) {
+    ended = FlushCloseLocked(deadline);
+    UnlockSend();
+  }
+  ReleaseView();
+  if (ended.ok()) ended = lower_->Done(deadline);
+  while (ended.ok()) {
+    auto rest = lower_->Peek(1, deadline);
+    if (!rest.ok()) ended = rest.status();
+    if (!rest.ok() || rest->empty()) break;
+    lower_->Consume(rest->size());
+  }
+  Abort();
+  return status.ok() ? ended : status;
+}
+
+}  // namespace halfpipe::websocket

@@ -1,0 +1,230 @@
+#ifndef HALFPIPE_WEBSOCKET_STREAM_H_
+#define HALFPIPE_WEBSOCKET_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/base/io_slice.h"
+#include "bytestream/bytestream.h"
+#include "bytestream/message_socket.h"
+#include "bytestream/runtime/runtime.h"
+#include "bytestream/runtime/waiter.h"
+#include "websocket/core/close_code.h"
+#include "websocket/core/close_state.h"
+#include "websocket/core/mask_key.h"
+#include "websocket/core/message_receiver.h"
+#include "websocket/core/protocol_error.h"
+#include "websocket/options.h"
+#include "websocket/set_aside.h"
+
+namespace halfpipe::websocket {
+
+enum class MessageType : uint8_t { kBinary, kText };
+
+// What a receive into the caller's memory brought.
+struct MessageInfo {
+  MessageType type = MessageType::kBinary;
+  size_t size = 0;  // bytes
+};
+
+// A received message where it lies. Valid until the next receive on the stream (a send in between
+// is fine), Detach() or the stream's end.
+struct MessageView {
+  MessageType type = MessageType::kBinary;
+  absl::Span<const uint8_t> payload;
+
+  absl::string_view text() const {
+    return absl::string_view(reinterpret_cast<const char*>(payload.data()), payload.size());
+  }
+};
+
+// The peer's Close.
+struct CloseInfo {
+  uint16_t code = kCloseNoStatus;  // 1005 if the Close carried none.
+  absl::string_view reason;        // UTF-8; as long as the stream lives.
+};
+
+// A WebSocket connection after the opening handshake (RFC 6455): whole messages both ways over a
+// bytestream, pings answered, closes answered or left to the caller, breaches of the protocol
+// refused with the right code. The one place where the rules meet waiting.
+//
+// Waiting: calls with a Deadline suspend the calling coroutine. Errors (errno of the status):
+//   ETIMEDOUT, ECANCELED  receive: nothing is lost, the next receive delivers the whole message;
+//                         send, Done: nothing was sent, the call may be made again
+//   EBUSY       another coroutine is receiving (senders queue, each under its own deadline)
+//   EPIPE       send, Done: our outbound half has ended
+//   EPROTO      receive: the peer broke the protocol or a limit; a Close with the right code was
+//   sent
+//               (or goes as soon as it can); the status's message names the rule. Final.
+//   ECONNRESET  the connection is broken, or ended without a Close, or failed by EPROTO
+//   EMSGSIZE    receive: the message is larger than the memory given; the next receive skips what
+//   is
+//               left of it, still checked, and gives the next message
+//   EINVAL      send: text that is not UTF-8; nothing was sent. Receive: a list that wants bytes
+//   which
+//               an earlier, interrupted call for this message skipped
+//   ENOMEM      receive: no memory to keep what an interrupted call has received; final
+//   EBADF       Abort() was called
+//
+// Memory: nothing but the object while idle; a message put together for ReceiveView() and what an
+// interrupted receive leaves behind are bounded by message_bytes_max and the call's own length.
+//
+// Example:
+//   while (true) {
+//     auto message = stream.ReceiveView(Deadline::Never());
+//     if (!message.ok() || !message->has_value()) break;
+//     if (!stream.Send((*message)->type, (*message)->payload, Deadline::Never()).ok()) break;
+//   }
+class Stream final : public MessageSocket {
+ public:
+  // `lower` stands behind the opening handshake; what it has buffered are the first frames.
+  // `runtime` is borrowed and outlives the stream.
+  Stream(Runtime* runtime, BytestreamPtr lower, const Options& options);
+
+  // As Abort(), then the end of the lower stream. No call may be running.
+  ~Stream() override;
+
+  // Sends one message made of all `slices`, borrowed until return.
+  absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Deadline deadline);
+  absl::Status Send(MessageType type, absl::Span<const uint8_t> payload, Deadline deadline);
+  absl::Status SendText(absl::string_view text, Deadline deadline);
+
+  // Sends a ping with 0..125 bytes of payload (EMSGSIZE), between messages or fragments. The peer's
+  // pong is not waited for.
+  absl::Status Ping(absl::Span<const uint8_t> payload, Deadline deadline);
+
+  // Receives one message into `slices`, whose null ones skip their size. Nothing after the peer's
+  // Close: see peer_close(). Zero slices: a message of zero bytes, EMSGSIZE for all others.
+  absl::StatusOr<std::optional<MessageInfo>> Receive(absl::Span<const IoSpan> slices,
+                                                     Deadline deadline);
+
+  // Receives one message without a copy if it is one frame that fits into the read buffer, else put
+  // together in memory of the stream.
+  absl::StatusOr<std::optional<MessageView>> ReceiveView(Deadline deadline);
+
+  // Drops one message of whatever size, checked like all others, and tells what it was.
+  absl::StatusOr<std::optional<MessageInfo>> Discard(Deadline deadline);
+
+  // MessageSocket: messages of the type that Options::text_messages names. One of the other type is
+  // EPROTO, is consumed, and leaves the connection as it is.
+  absl::Status SendMessage(absl::Span<const IoSlice> slices, Deadline deadline) override;
+  absl::StatusOr<std::optional<size_t>> ReceiveMessage(absl::Span<const IoSpan> slices,
+                                                       Deadline deadline) override;
+
+  // Ends our outbound half with a Close (RFC 6455 section 5.5.1). Receiving goes on until the
+  // peer's Close. `code` 0 sends an empty Close, else it is one that may stand on the wire;
+  // `reason` is UTF-8, at most 123 bytes (EMSGSIZE), and needs a code. EINVAL: bad code or reason.
+  absl::Status Done(int code, absl::string_view reason, Deadline deadline);
+
+  // Done() if that has not happened, then drops what still comes up to the peer's Close, then gives
+  // the lower stream back; bytes behind the Close are still in it. On failure the connection is
+  // aborted and the stream of no more use; EBUSY alone changes nothing.
+  absl::StatusOr<BytestreamPtr> Detach(int code, absl::string_view reason, Deadline deadline);
+
+  // The orderly end for programs: Done() if that has not happened, waits for the peer's Close and
+  // the end of its stream (so that nothing we sent is lost to a reset), then Abort(). Whatever
+  // happens, the connection is closed when it returns; a failure says that it was not orderly.
+  absl::Status Close(int code, absl::string_view reason, Deadline deadline);
+
+  // Breaks the connection at once; never waits. A Close with 1001 is written first if none was sent
+  // and one can be written at once. Callers inside get EBADF, and so does every later call.
+  void Abort() noexcept;
+
+  // The peer's Close, once a receive has met it.
+  std::optional<CloseInfo> peer_close() const;
+
+  // 0 while the connection may still receive; else why it cannot: EPROTO, ECONNRESET, ...
+  int failure() const { return failure_; }
+
+  bool close_sent() const { return close_state_.close_sent(); }
+  bool receiver_busy() const { return receiving_; }
+  bool sender_busy() const { return sending_; }
+  Bytestream* lower() { return lower_.get(); }
+  const Options& options() const { return options_; }
+
+ private:
+  // Receiving, stream_receive.cc.
+  absl::StatusOr<std::optional<MessageInfo>> ReceiveNow(absl::Span<const IoSpan> slices,
+                                                        bool discard, Deadline deadline);
+  absl::StatusOr<std::optional<MessageView>> ReceiveViewNow(Deadline deadline);
+  absl::Status FirstDataEvent(ReceiveEvent* event, Deadline deadline);
+  absl::Status BeginReceive();
+  void EndReceive(const absl::Status& status);
+  absl::Status CheckAside(absl::Span<const IoSpan> slices);
+  absl::Status NextDataEvent(ReceiveEvent* event, Deadline deadline);
+  absl::Status TakeHeader(size_t min_bytes, Deadline deadline);
+  absl::Status TakeControl(size_t min_bytes, Deadline deadline);
+  absl::Status SkipMessage(Deadline deadline);
+  absl::Status FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* event, Deadline deadline);
+  absl::Status FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* taken, Deadline deadline);
+  absl::Status CollectMessage(ReceiveEvent* event, Deadline deadline);
+  absl::Status ViewFrame(size_t size, ReceiveEvent* event, absl::Span<const uint8_t>* payload,
+                         Deadline deadline);
+  absl::Status DropMessage(ReceiveEvent* event, Deadline deadline);
+  absl::Status TooLarge();
+  absl::Status EndOfStream();
+  absl::Status FailConnection(const ProtocolError& error);
+  absl::Status Failure() const;
+  void Interrupted(absl::Span<const IoSpan> slices, uint64_t received);
+  absl::Status Ended(const ReceiveEvent& event);
+  void ReleaseView();
+  bool WholeMessageBuffered();
+
+  // Sending, stream_send.cc.
+  absl::Status LockSend(Deadline deadline);
+  void UnlockSend();
+  absl::Status CheckMaySend() const;
+  absl::Status SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
+                          Deadline deadline);
+  absl::Status SendFramePlain(absl::Span<const uint8_t> header, SliceCursor<IoSlice>* payload,
+                              uint64_t size, bool begun, bool more, Deadline deadline);
+  absl::Status SendFrameMasked(absl::Span<const uint8_t> header, MaskKey key, uint8_t* scratch,
+                               SliceCursor<IoSlice>* payload, uint64_t size, bool begun, bool more,
+                               Deadline deadline);
+  absl::Status WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
+                             Deadline deadline);
+  absl::Status SendCloseLocked(int code, absl::string_view reason, Deadline deadline);
+  MaskKey NextMaskKey();
+  void QueuePong(absl::Span<const uint8_t> payload);
+  void QueueClose(int code, absl::string_view reason);
+  void FlushOutbox();
+  void FlushOutboxLocked(bool pongs_only);
+  absl::Status FlushCloseLocked(Deadline deadline);
+  bool MayGather(size_t size);
+
+  Runtime* const runtime_;
+  BytestreamPtr lower_;
+  const Options options_;
+
+  MessageReceiver receiver_;
+  CloseState close_state_;
+  SetAside aside_;
+  size_t view_bytes_ =
+      0;  // of the lower buffer, in use by the last view: consumed at the next receive
+  const Coroutine* last_receiver_ = nullptr;
+  WaiterList send_queue_;
+  int failure_ = 0;
+  ProtocolError protocol_error_;
+  bool receiving_ = false;
+  bool sending_ = false;
+  bool view_in_aside_ = false;
+  bool skipping_ = false;  // the rest of a message that did not fit
+  bool aborted_ = false;
+  bool peer_close_met_ = false;
+  bool pong_queued_ = false;
+  bool close_queued_ = false;
+  uint8_t pong_size_ = 0;
+  uint8_t queued_close_size_ = 0;
+  uint8_t pong_[kMaxControlPayload];
+  uint8_t queued_close_[kMaxControlPayload];
+};
+
+}  // namespace halfpipe::websocket
+
+#endif  // HALFPIPE_WEBSOCKET_STREAM_H_

@@ -1,0 +1,384 @@
+// The receiving half of websocket::Stream.
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "bytestream/base/errno_status.h"
+#include "websocket/core/frame_header.h"
+#include "websocket/core/protocol_error_status.h"
+#include "websocket/stream.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+using Kind = ReceiveEvent::Kind;
+
+// From here on a payload is read straight into its destination; less comes by way of the read
+// buffer, so that one system call brings the frames behind it too.
+constexpr size_t kDirectReadBytesMin = 4096;
+
+bool WasInterrupted(const absl::Status& status) {
+  const int error = StatusErrno(status);
+  return error == ETIMEDOUT || error == ECANCELED;
+}
+
+MessageType TypeOf(const ReceiveEvent& event) {
+  return event.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<MessageInfo>> Stream::Receive(absl::Span<const IoSpan> slices,
+                                                           Deadline deadline) {
+  auto result = ReceiveNow(slices, /*discard=*/false, deadline);
+  runtime_->CountOperation();
+  return result;
+}
+
+absl::StatusOr<std::optional<MessageInfo>> Stream::Discard(Deadline deadline) {
+  auto result = ReceiveNow({}, /*discard=*/true, deadline);
+  runtime_->CountOperation();
+  return result;
+}
+
+absl::StatusOr<std::optional<MessageView>> Stream::ReceiveView(Deadline deadline) {
+  auto result = ReceiveViewNow(deadline);
+  runtime_->CountOperation();
+  return result;
+}
+
+absl::StatusOr<std::optional<size_t>> Stream::ReceiveMessage(absl::Span<const IoSpan> slices,
+                                                             Deadline deadline) {
+  auto result = ReceiveNow(slices, /*discard=*/slices.empty(), deadline);
+  runtime_->CountOperation();
+  if (!result.ok()) return result.status();
+  if (!result->has_value()) return std::optional<size_t>();
+  const bool is_text = (*result)->type == MessageType::kText;
+  if (is_text != options_.text_messages) {
+    return ErrnoStatus(EPROTO, is_text ? "a text message where binary is expected"
+                                       : "a binary message where text is expected");
+  }
+  return std::optional<size_t>((*result)->size);
+}
+
+// Everything that is asked before a receive may begin. OK: receiving_ is set.
+absl::Status Stream::BeginReceive() {
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  if (const int error = runtime_->CheckCancelled()) {
+    return ErrnoStatus(error, "the coroutine is being cancelled");
+  }
+  if (receiving_) return ErrnoStatus(EBUSY, "another coroutine is receiving");
+  if (failure_ != 0) return Failure();
+  ReleaseView();
+  receiving_ = true;
+  last_receiver_ = runtime_->current();
+  return absl::OkStatus();
+}
+
+void Stream::EndReceive(const absl::Status& status) {
+  receiving_ = false;
+  if (!status.ok() && failure_ == 0 && StatusErrno(status) == ECONNRESET) failure_ = ECONNRESET;
+}
+
+// Whether `slices` can take what an interrupted call has left behind. Asked before the receiver is,
+// because whatever it tells about the end of a message it tells once.
+absl::Status Stream::CheckAside(absl::Span<const IoSpan> slices) {
+  if (aside_.empty()) return absl::OkStatus();
+  if (aside_.message_bytes() > TotalSize(slices)) return TooLarge();
+  if (aside_.Fits(slices)) return absl::OkStatus();
+  return ErrnoStatus(EINVAL, "the list wants bytes that an interrupted call has skipped");
+}
+
+void Stream::ReleaseView() {
+  if (view_bytes_ > 0) lower_->Consume(std::exchange(view_bytes_, 0));
+  if (std::exchange(view_in_aside_, false)) aside_.Clear();
+}
+
+absl::StatusOr<std::optional<MessageInfo>> Stream::ReceiveNow(absl::Span<const IoSpan> slices,
+                                                              bool discard, Deadline deadline) {
+  if (absl::Status status = BeginReceive(); !status.ok()) return status;
+  ReceiveEvent event;
+  absl::Status status = discard ? absl::OkStatus() : CheckAside(slices);
+  if (status.ok()) status = FirstDataEvent(&event, deadline);
+  if (status.ok()) {
+    status = discard ? DropMessage(&event, deadline) : FillMessage(slices, &event, deadline);
+  }
+  if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
+  EndReceive(status);
+  if (!status.ok()) return status;
+  if (event.kind != Kind::kMessageEnd) return std::optional<MessageInfo>();
+  return std::optional<MessageInfo>(
+      MessageInfo{TypeOf(event), static_cast<size_t>(event.message_bytes)});
+}
+
+absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadline) {
+  if (absl::Status status = BeginReceive(); !status.ok()) return status;
+  ReceiveEvent event;
+  absl::Span<const uint8_t> payload;
+  absl::Status status;
+  if (aside_.has_gaps()) {
+    status = ErrnoStatus(EINVAL, "part of the message was skipped by an interrupted call");
+  } else {
+    status = FirstDataEvent(&event, deadline);
+  }
+  if (status.ok() && event.kind == Kind::kNeedPayload) {
+    const bool whole_frame = event.first_frame && event.last_frame && event.message_bytes == 0;
+    if (whole_frame && event.frame_bytes_left <= Bytestream::kPeekMax) {
+      status = ViewFrame(static_cast<size_t>(event.frame_bytes_left), &event, &payload, deadline);
+    } else {
+      status = CollectMessage(&event, deadline);
+      payload = aside_.bytes();
+    }
+  } else if (status.ok() && event.kind == Kind::kMessageEnd) {
+    // Empty, or interrupted when all but its last, empty fragment had come.
+    payload = aside_.bytes();
+    view_in_aside_ = true;
+  }
+  if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
+  EndReceive(status);
+  if (!status.ok()) return status;
+  if (event.kind != Kind::kMessageEnd) return std::optional<MessageView>();
+  return std::optional<MessageView>(MessageView{TypeOf(event), payload});
+}
+
+// What the first event of a message is, or goes on to be after an interruption. The rest of a
+// message that did not fit is skipped before.
+absl::Status Stream::FirstDataEvent(ReceiveEvent* event, Deadline deadline) {
+  if (skipping_) {
+    if (absl::Status status = SkipMessage(deadline); !status.ok()) return status;
+  }
+  return NextDataEvent(event, deadline);
+}
+
+// Deals with headers and control frames until the receiver names payload, the end of a message, or
+// the end of it all: kNeedPayload, kMessageEnd, kPeerClosed or kFail.
+absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
+  for (;;) {
+    *event = receiver_.Next();
+    absl::Status status;
+    switch (event->kind) {
+      case Kind::kNeedHeader:
+        status = TakeHeader(event->min_bytes, deadline);
+        break;
+      case Kind::kNeedControl:
+        status = TakeControl(event->min_bytes, deadline);
+        break;
+      case Kind::kSendPong:
+        QueuePong(event->payload);
+        break;
+      case Kind::kPong:
+        break;
+      default:
+        return absl::OkStatus();
+    }
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status Stream::TakeHeader(size_t min_bytes, Deadline deadline) {
+  auto bytes = lower_->Peek(min_bytes, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->size() < min_bytes) return EndOfStream();
+  const size_t used = receiver_.OnHeader(*bytes);
+  if (used > 0) lower_->Consume(used);
+  return absl::OkStatus();
+}
+
+absl::Status Stream::TakeControl(size_t min_bytes, Deadline deadline) {
+  auto bytes = lower_->Peek(min_bytes, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->size() < min_bytes) return EndOfStream();
+  receiver_.OnControl(bytes->first(min_bytes));
+  lower_->Consume(min_bytes);
+  return absl::OkStatus();
+}
+
+// Receives a message into `slices`, from wherever an interrupted call has left it. OK: *event is
+// kMessageEnd, kPeerClosed or kFail.
+absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* event,
+                                 Deadline deadline) {
+  const uint64_t capacity = TotalSize(slices);
+  uint64_t received = aside_.message_bytes();
+  if (received > 0) aside_.Restore(slices);
+  SliceCursor<IoSpan> to(slices);
+  to.Advance(static_cast<size_t>(received));
+  while (event->kind == Kind::kNeedPayload) {
+    if (event->frame_bytes_left > capacity - received) return TooLarge();
+    size_t taken = 0;
+    absl::Status status = FillPiece(to.Front(), event->frame_bytes_left, &taken, deadline);
+    if (status.ok()) {
+      to.Advance(taken);
+      received += taken;
+      status = NextDataEvent(event, deadline);
+    }
+    if (!status.ok()) {
+      if (WasInterrupted(status)) Interrupted(slices, received);
+      return failure_ == ENOMEM ? Failure() : status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Takes at least one byte of payload into `piece`; a null one drops them.
+absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* taken,
+                               Deadline deadline) {
+  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(piece.size, frame_bytes_left));
+  if (piece.data != nullptr && wanted >= kDirectReadBytesMin && lower_->buffered() == 0) {
+    const absl::Span<uint8_t> destination(piece.data, wanted);
+    auto count = lower_->ReadSome(destination, 1, deadline);
+    if (!count.ok()) return count.status();
+    if (*count == 0) return EndOfStream();
+    receiver_.OnPayload(destination.first(*count));
+    *taken = *count;
+    return absl::OkStatus();
+  }
+  auto bytes = lower_->Peek(1, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->empty()) return EndOfStream();
+  const absl::Span<uint8_t> from = bytes->first(std::min(bytes->size(), wanted));
+  if (piece.data != nullptr) {
+    receiver_.OnPayloadCopy(piece.data, from);
+  } else {
+    receiver_.OnPayload(from);
+  }
+  *taken = from.size();
+  lower_->Consume(from.size());
+  return absl::OkStatus();
+}
+
+// Views a message of one frame in the read buffer.
+absl::Status Stream::ViewFrame(size_t size, ReceiveEvent* event, absl::Span<const uint8_t>* payload,
+                               Deadline deadline) {
+  auto bytes = lower_->Peek(size, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->size() < size) return EndOfStream();
+  const absl::Span<uint8_t> frame = bytes->first(size);
+  receiver_.OnPayload(frame);
+  view_bytes_ = size;
+  *payload = frame;
+  *event = receiver_.Next();
+  return absl::OkStatus();
+}
+
+// Puts a message together in memory of the stream, where it stays if this is interrupted.
+absl::Status Stream::CollectMessage(ReceiveEvent* event, Deadline deadline) {
+  while (event->kind == Kind::kNeedPayload) {
+    const absl::Span<uint8_t> room =
+        aside_.Room(event->frame_bytes_left, options_.message_bytes_max);
+    if (room.empty()) {
+      failure_ = ENOMEM;
+      return Failure();
+    }
+    size_t taken = 0;
+    absl::Status status =
+        FillPiece(IoSpan(room.data(), room.size()), event->frame_bytes_left, &taken, deadline);
+    if (!status.ok()) return status;
+    aside_.Commit(taken);
+    status = NextDataEvent(event, deadline);
+    if (!status.ok()) return status;
+  }
+  view_in_aside_ = true;
+  return absl::OkStatus();
+}
+
+// Takes the rest of a message and keeps none of it.
+absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
+  aside_.Clear();
+  while (event->kind == Kind::kNeedPayload) {
+    size_t taken = 0;
+    absl::Status status =
+        FillPiece(IoSpan(nullptr, SIZE_MAX), event->frame_bytes_left, &taken, deadline);
+    if (status.ok()) status = NextDataEvent(event, deadline);
+    if (!status.ok()) {
+      if (WasInterrupted(status)) aside_.SaveDiscarded(receiver_.message_offset());
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Drops what is left of a message that did not fit. What ends the connection is met again by
+// whoever asks the receiver next.
+absl::Status Stream::SkipMessage(Deadline deadline) {
+  ReceiveEvent event;
+  absl::Status status = NextDataEvent(&event, deadline);
+  if (status.ok()) status = DropMessage(&event, deadline);
+  aside_.Clear();
+  if (status.ok()) skipping_ = false;
+  return status;
+}
+
+absl::Status Stream::TooLarge() {
+  aside_.Clear();
+  skipping_ = true;
+  return ErrnoStatus(EMSGSIZE, "the message is larger than the memory for it");
+}
+
+// Keeps what an interrupted call had received. The call's own memory is the caller's again.
+void Stream::Interrupted(absl::Span<const IoSpan> slices, uint64_t received) {
+  if (!aside_.Save(slices, received)) failure_ = ENOMEM;
+}
+
+// The connection can bring no more messages: kPeerClosed or kFail.
+absl::Status Stream::Ended(const ReceiveEvent& event) {
+  aside_.Clear();
+  if (event.kind == Kind::kFail) return FailConnection(event.error);
+  if (std::exchange(peer_close_met_, true)) return absl::OkStatus();
+  static_cast<void>(close_state_.On(CloseEvent::kReceiveClose));
+  pong_queued_ = false;
+  if (options_.answer_close && !close_state_.close_sent()) {
+    const int code = event.close_code == kCloseNoStatus ? 0 : event.close_code;
+    QueueClose(code, absl::string_view());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Stream::EndOfStream() {
+  failure_ = ECONNRESET;
+  return Failure();
+}
+
+absl::Status Stream::FailConnection(const ProtocolError& error) {
+  failure_ = EPROTO;
+  protocol_error_ = error;
+  pong_queued_ = false;
+  if (!close_state_.close_sent()) QueueClose(error.close_code, error.what);
+  return Failure();
+}
+
+absl::Status Stream::Failure() const {
+  switch (failure_) {
+    case EPROTO:
+      return ToStatus(protocol_error_);
+    case ENOMEM:
+      return ErrnoStatus(ENOMEM, "no memory for a message that is being received");
+    default:
+      return ErrnoStatus(failure_, "the stream ended without a Close");
+  }
+}
+
+std::optional<CloseInfo> Stream::peer_close() const {
+  if (!peer_close_met_) return std::nullopt;
+  // Asking a receiver that has met the Close changes nothing.
+  const ReceiveEvent event = const_cast<MessageReceiver&>(receiver_).Next();
+  return CloseInfo{event.close_code, event.reason()};
+}
+
+// True if a whole message of one frame lies behind the one that was received last.
+bool Stream::WholeMessageBuffered() {
+  auto bytes = lower_->Peek(0, Deadline::Immediately());
+  if (!bytes.ok() || bytes->size() <= view_bytes_) return false;
+  const absl::Span<const uint8_t> next = bytes->subspan(view_bytes_);
+  FrameHeader header;
+  ProtocolError error;
+  size_t consumed = 0;
+  size_t needed = 0;
+  return ParseFrameHeader(next, options_.role, &header, &consumed, &needed, &error) ==
+             DecodeStatus::kDone &&
+         header.fin && StartsMessage(header.opcode) &&
+         header.payload_size <= next.size() - consumed;
+}
+
+}  // namespace halfpipe::websocket

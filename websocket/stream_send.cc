@@ -1,0 +1,318 @@
+// The sending half of websocket::Stream.
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "bytestream/base/check.h"
+#include "bytestream/base/errno_status.h"
+#include "websocket/core/masking.h"
+#include "websocket/core/message_sender.h"
+#include "websocket/core/utf8.h"
+#include "websocket/stream.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+// A reply above this leaves by itself: gathering it would save little and cost a copy.
+constexpr size_t kGatherBytesMax = 4096;
+
+bool IsUtf8Message(absl::Span<const IoSlice> slices) {
+  Utf8Validator text;
+  for (const IoSlice& slice : slices) {
+    if (!text.Validate(absl::MakeConstSpan(slice.data, slice.size))) return false;
+  }
+  return text.Finish();
+}
+
+}  // namespace
+
+absl::Status Stream::Send(MessageType type, absl::Span<const uint8_t> payload, Deadline deadline) {
+  const IoSlice slice(payload.data(), payload.size());
+  return Send(type, absl::MakeConstSpan(&slice, 1), deadline);
+}
+
+absl::Status Stream::SendText(absl::string_view text, Deadline deadline) {
+  const IoSlice slice(text);
+  return Send(MessageType::kText, absl::MakeConstSpan(&slice, 1), deadline);
+}
+
+absl::Status Stream::SendMessage(absl::Span<const IoSlice> slices, Deadline deadline) {
+  return Send(options_.text_messages ? MessageType::kText : MessageType::kBinary, slices, deadline);
+}
+
+absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Deadline deadline) {
+  if (type == MessageType::kText && !IsUtf8Message(slices)) {
+    return ErrnoStatus(EINVAL, "a text message must be UTF-8");
+  }
+  absl::Status status = LockSend(deadline);
+  if (!status.ok()) return status;
+  status = CheckMaySend();
+  if (status.ok()) {
+    status = SendLocked(type, slices, MayGather(TotalSize(slices)), deadline);
+  }
+  UnlockSend();
+  runtime_->CountOperation();
+  return status;
+}
+
+absl::Status Stream::Ping(absl::Span<const uint8_t> payload, Deadline deadline) {
+  if (payload.size() > kMaxControlPayload) {
+    return ErrnoStatus(EMSGSIZE, "a ping carries at most 125 bytes");
+  }
+  absl::Status status = LockSend(deadline);
+  if (!status.ok()) return status;
+  status = CheckMaySend();
+  if (status.ok()) {
+    uint8_t frame[kMaxControlFrameSize];
+    const size_t size =
+        MessageSender(options_.role)
+            .ControlFrame(Opcode::kPing, payload, NextMaskKey(), absl::MakeSpan(frame));
+    const IoSlice slice(frame, size);
+    status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  }
+  UnlockSend();
+  runtime_->CountOperation();
+  return status;
+}
+
+absl::Status Stream::Done(int code, absl::string_view reason, Deadline deadline) {
+  switch (CheckCloseArguments(code, reason)) {
+    case CloseArgument::kOk:
+      break;
+    case CloseArgument::kReasonTooLong:
+      return ErrnoStatus(EMSGSIZE, "a Close's reason has at most 123 bytes");
+    case CloseArgument::kBadCode:
+      return ErrnoStatus(EINVAL, "not a close code that may be sent");
+    case CloseArgument::kReasonWithoutCode:
+      return ErrnoStatus(EINVAL, "a reason needs a close code");
+    case CloseArgument::kReasonNotUtf8:
+      return ErrnoStatus(EINVAL, "a Close's reason must be UTF-8");
+  }
+  absl::Status status = LockSend(deadline);
+  if (!status.ok()) return status;
+  status = CheckMaySend();
+  if (status.ok()) status = SendCloseLocked(code, reason, deadline);
+  UnlockSend();
+  runtime_->CountOperation();
+  return status;
+}
+
+// Makes this coroutine the only sender. Those who wait get the lock in the order they came, and
+// hand it on in UnlockSend() without letting go of it in between.
+absl::Status Stream::LockSend(Deadline deadline) {
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  if (const int error = runtime_->CheckCancelled()) {
+    return ErrnoStatus(error, "the coroutine is being cancelled");
+  }
+  if (!sending_) {
+    sending_ = true;
+    return absl::OkStatus();
+  }
+  Waiter waiter;
+  send_queue_.PushBack(&waiter);
+  const int error = runtime_->Wait(&waiter, deadline);
+  return ErrnoStatus(error, "waiting for another sender");
+}
+
+void Stream::UnlockSend() {
+  if (!aborted_) FlushOutboxLocked(/*pongs_only=*/false);
+  if (Waiter* const next = send_queue_.PopFront()) {
+    runtime_->Wake(next);
+  } else {
+    sending_ = false;
+  }
+}
+
+absl::Status Stream::CheckMaySend() const {
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  if (failure_ == EPROTO || failure_ == ECONNRESET) {
+    return ErrnoStatus(ECONNRESET, "the connection has failed");
+  }
+  if (close_state_.Judge(CloseEvent::kSendData) == CloseVerdict::kRefuse) {
+    return ErrnoStatus(EPIPE, "the outbound half has ended");
+  }
+  return absl::OkStatus();
+}
+
+// The receiver's own small reply may wait for the next one if that is certain to come soon.
+bool Stream::MayGather(size_t size) {
+  return options_.gather && size <= kGatherBytesMax && !receiving_ &&
+         runtime_->current() == last_receiver_ && WholeMessageBuffered();
+}
+
+absl::Status Stream::SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
+                                Deadline deadline) {
+  MessageSender sender(options_.role);
+  uint8_t* scratch = nullptr;
+  if (sender.masks()) {
+    scratch = runtime_->buffer_pool().Get();
+    if (scratch == nullptr) return ErrnoStatus(ENOMEM, "no memory to mask a message in");
+  }
+  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary);
+  SliceCursor<IoSlice> payload(slices);
+  uint64_t left = TotalSize(slices);
+  absl::Status status;
+  for (bool begun = false; !begun || left > 0; begun = true) {
+    if (begun) {
+      FlushOutboxLocked(/*pongs_only=*/true);
+      status = aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
+      if (!status.ok()) break;
+    }
+    const uint64_t size = FragmentSize(left, options_.send_frame_bytes_max);
+    left -= size;
+    const MaskKey key = NextMaskKey();
+    uint8_t header[kMaxFrameHeaderSize];
+    const size_t header_size = sender.NextFrame(size, left == 0, key, absl::MakeSpan(header));
+    const auto header_view = absl::MakeConstSpan(header, header_size);
+    status = scratch != nullptr
+                 ? SendFrameMasked(header_view, key, scratch, &payload, size, begun, more, deadline)
+                 : SendFramePlain(header_view, &payload, size, begun, more, deadline);
+    if (!status.ok()) break;
+  }
+  if (scratch != nullptr) runtime_->buffer_pool().Put(scratch);
+  return status;
+}
+
+// Writes header and payload as they are, in one gathered write.
+absl::Status Stream::SendFramePlain(absl::Span<const uint8_t> header, SliceCursor<IoSlice>* payload,
+                                    uint64_t size, bool begun, bool more, Deadline deadline) {
+  absl::InlinedVector<IoSlice, 8> slices;
+  slices.emplace_back(header.data(), header.size());
+  while (size > 0) {
+    IoSlice piece = payload->Front();
+    piece.size = static_cast<size_t>(std::min<uint64_t>(piece.size, size));
+    slices.push_back(piece);
+    payload->Advance(piece.size);
+    size -= piece.size;
+  }
+  return WriteOrFinish(slices, begun, more, deadline);
+}
+
+// Masks the payload into `scratch` and writes it from there: the caller's memory is not ours to
+// change.
+absl::Status Stream::SendFrameMasked(absl::Span<const uint8_t> header, MaskKey key,
+                                     uint8_t* scratch, SliceCursor<IoSlice>* payload, uint64_t size,
+                                     bool begun, bool more, Deadline deadline) {
+  std::memcpy(scratch, header.data(), header.size());
+  size_t filled = header.size();
+  uint64_t offset = 0;
+  for (;;) {
+    while (offset < size && filled < BufferPool::kBlockSize) {
+      IoSlice piece = payload->Front();
+      piece.size = static_cast<size_t>(
+          std::min<uint64_t>({piece.size, size - offset, BufferPool::kBlockSize - filled}));
+      MaskCopy(scratch + filled, absl::MakeConstSpan(piece.data, piece.size), key, offset);
+      payload->Advance(piece.size);
+      filled += piece.size;
+      offset += piece.size;
+    }
+    const IoSlice chunk(scratch, filled);
+    absl::Status status =
+        WriteOrFinish(absl::MakeConstSpan(&chunk, 1), begun, more && offset == size, deadline);
+    if (!status.ok() || offset == size) return status;
+    begun = true;
+    filled = 0;
+  }
+}
+
+// Writes a piece of a message. Once the message has begun it cannot be left half said: what time
+// does not allow to wait for goes to the lower stream's tail, whose bound is the bound of it.
+absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
+                                   Deadline deadline) {
+  absl::Status status = lower_->Write(slices, more, deadline);
+  if (status.ok() || !begun) return status;
+  const int error = StatusErrno(status);
+  if (error != ETIMEDOUT && error != ECANCELED) return status;
+  return lower_->WriteTail(slices);
+}
+
+absl::Status Stream::SendCloseLocked(int code, absl::string_view reason, Deadline deadline) {
+  uint8_t payload[kMaxControlPayload];
+  const size_t payload_size =
+      SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(payload));
+  uint8_t frame[kMaxControlFrameSize];
+  const size_t size = MessageSender(options_.role)
+                          .ControlFrame(Opcode::kClose, absl::MakeConstSpan(payload, payload_size),
+                                        NextMaskKey(), absl::MakeSpan(frame));
+  const IoSlice slice(frame, size);
+  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  if (status.ok()) static_cast<void>(close_state_.On(CloseEvent::kSendClose));
+  return status;
+}
+
+MaskKey Stream::NextMaskKey() {
+  MaskKey key{};
+  if (options_.role == Role::kClient) options_.entropy->Fill(absl::MakeSpan(key));
+  return key;
+}
+
+// The newest ping alone is answered (RFC 6455 section 5.5.3), so one slot is enough.
+void Stream::QueuePong(absl::Span<const uint8_t> payload) {
+  if (close_state_.Judge(CloseEvent::kSendPingPong) != CloseVerdict::kProceed) return;
+  if (!payload.empty()) std::memcpy(pong_, payload.data(), payload.size());
+  pong_size_ = static_cast<uint8_t>(payload.size());
+  pong_queued_ = true;
+  FlushOutbox();
+}
+
+// A Close of our own accord. From here on nothing else is sent; it leaves at once or, where the
+// stream is full or a sender is at work, as soon as that has come to an end.
+void Stream::QueueClose(int code, absl::string_view reason) {
+  queued_close_size_ = static_cast<uint8_t>(
+      SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(queued_close_)));
+  close_queued_ = true;
+  static_cast<void>(close_state_.On(CloseEvent::kSendClose));
+  FlushOutbox();
+}
+
+void Stream::FlushOutbox() {
+  if (!sending_) FlushOutboxLocked(/*pongs_only=*/false);
+}
+
+// Sends what is queued, as far as that goes without waiting; the rest follows when the lower stream
+// can be written. A Close outranks a pong.
+void Stream::FlushOutboxLocked(bool pongs_only) {
+  while ((close_queued_ && !pongs_only) || pong_queued_) {
+    const bool close = close_queued_ && !pongs_only;
+    uint8_t frame[kMaxControlFrameSize];
+    const auto payload = close ? absl::MakeConstSpan(queued_close_, queued_close_size_)
+                               : absl::MakeConstSpan(pong_, pong_size_);
+    const size_t size = MessageSender(options_.role)
+                            .ControlFrame(close ? Opcode::kClose : Opcode::kPong, payload,
+                                          NextMaskKey(), absl::MakeSpan(frame));
+    const IoSlice slice(frame, size);
+    absl::Status status;
+    {
+      NoWaitScope no_wait(runtime_);
+      status =
+          lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, Deadline::Immediately());
+    }
+    if (status.ok()) {
+      (close ? close_queued_ : pong_queued_) = false;
+    } else if (StatusErrno(status) == ETIMEDOUT) {
+      lower_->WhenWritable([this] { FlushOutbox(); });
+      return;
+    } else {
+      close_queued_ = pong_queued_ = false;
+    }
+  }
+}
+
+// Waits until a Close that was queued has been handed to the lower stream.
+absl::Status Stream::FlushCloseLocked(Deadline deadline) {
+  if (!close_queued_) return absl::OkStatus();
+  uint8_t frame[kMaxControlFrameSize];
+  const size_t size =
+      MessageSender(options_.role)
+          .ControlFrame(Opcode::kClose, absl::MakeConstSpan(queued_close_, queued_close_size_),
+                        NextMaskKey(), absl::MakeSpan(frame));
+  const IoSlice slice(frame, size);
+  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  if (status.ok()) close_queued_ = false;
+  return status;
+}
+
+}  // namespace halfpipe::websocket
