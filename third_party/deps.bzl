@@ -29,7 +29,7 @@ def bazel4_deps():
         files = {
             Label("//third_party:bazel4/coverage.BUILD"): "BUILD",
             Label("//third_party:bazel4/lcov_merger.py"): "lcov_merger.py",
-            Label("//third_party:bazel4/report_generator.sh"): "report_generator.sh",
+            Label("//third_party:bazel4/report_generator.py"): "report_generator.py",
         },
     )
 

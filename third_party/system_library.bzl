@@ -65,7 +65,7 @@ def _system_library_impl(rctx):
     if not packages:
         fail("@%s: pkg-config does not find %s of Debian's %s. %s" % (
             rctx.name,
-            ", ".join(missing),
+            missing[0],
             rctx.attr.debian_package,
             _install(rctx.attr.debian_package),
         ))

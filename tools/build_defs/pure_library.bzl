@@ -75,7 +75,7 @@ def pure_package_query(name, mixed = False, tags = []):
     test_files = {}
     pure_files = {}
     for rule_name, rule in native.existing_rules().items():
-        pure = "pure" in rule["tags"]
+        pure = "pure" in (rule.get("tags") or [])
         if rule["kind"].endswith("_test") or rule.get("testonly") or (mixed and not pure):
             for file in _files(rule):
                 test_files[file] = True
