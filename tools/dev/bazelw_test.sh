@@ -196,6 +196,16 @@ expect_status 1
 expect_output 'no Debian or Ubuntu'
 expect_output Bazelisk
 
+# A Bazel that brings everything is enough on any system with a compiler.
+machine no_debian_with_new_bazel
+rm "$box/bin/apt-get" "$box/bin/dpkg-query"
+bazel bazel 9.0.0 0
+touch "$box/bin/g++"
+chmod +x "$box/bin/g++"
+run test
+expect_calls 'bazel mod
+bazel-9.0.0 in repo: <test>'
+
 machine unknown_package
 echo libbenchmark-dev > "$box/unknown"
 run test
@@ -215,6 +225,25 @@ has_all
 setting=(CI=true)
 run --setup-only
 [[ $(asked_for) == "$(sorted "$peer_packages")" ]] || fail "apt-get installs $(asked_for)"
+
+# Everything in one go needs the package lists once.
+machine all_and_peers
+setting=(CI=true)
+run --setup-only
+expect_status 0
+[[ $(grep -c ' update;' "$box/calls") -eq 1 ]] || fail 'not one apt-get update'
+[[ $(asked_for) == "$(sorted "$all_packages $peer_packages")" ]] || fail "apt-get installs $(asked_for)"
+
+# Peers are for some tests only: what cannot be had does not keep the others from running.
+machine peers_not_to_be_had
+has_all
+echo chromium > "$box/unknown"
+setting=(CI=true)
+run test
+expect_status 7
+expect_output 'Unable to locate'
+expect_output 'going on without'
+[[ $(tail -n 1 "$box/calls") == 'bazel4-no_version in repo: <test>' ]] || fail 'Bazel did not run'
 
 machine peers_on_demand
 has_all
@@ -276,6 +305,12 @@ has_all
 bazel my-bazel 9.0.0 1
 setting=(HALFPIPE_BAZEL=my-bazel)
 run build
+expect_calls 'my-bazel-9.0.0 in repo: <build>'
+setting=(HALFPIPE_BAZEL=../bin/my-bazel)
+directory=repo/tools run build
+expect_status 1
+: > "$box/calls"
+directory=home run build
 expect_calls 'my-bazel-9.0.0 in repo: <build>'
 setting=(HALFPIPE_BAZEL=nowhere/bazel)
 run build
