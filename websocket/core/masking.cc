@@ -35,14 +35,12 @@ HALFPIPE_INLINE void XorBulk(uint8_t* dst, const uint8_t* src, size_t size, uint
   typedef uint64_t Wide __attribute__((vector_size(32)));
   const Wide wide = {pattern, pattern, pattern, pattern};
   size_t i = 0;
+  // One vector at a time: an array of four would go through memory under gcc.
   for (; size - i >= 4 * sizeof(Wide); i += 4 * sizeof(Wide)) {
-    Wide values[4];
-    std::memcpy(values, src + i, sizeof values);
-    values[0] ^= wide;
-    values[1] ^= wide;
-    values[2] ^= wide;
-    values[3] ^= wide;
-    std::memcpy(dst + i, values, sizeof values);
+    XorOne(dst + i, src + i, wide);
+    XorOne(dst + i + sizeof(Wide), src + i + sizeof(Wide), wide);
+    XorOne(dst + i + 2 * sizeof(Wide), src + i + 2 * sizeof(Wide), wide);
+    XorOne(dst + i + 3 * sizeof(Wide), src + i + 3 * sizeof(Wide), wide);
   }
   for (; size - i >= sizeof(Wide); i += sizeof(Wide)) XorOne(dst + i, src + i, wide);
   for (; size - i >= sizeof pattern; i += sizeof pattern) XorOne(dst + i, src + i, pattern);
