@@ -319,7 +319,7 @@ expect_output 'HALFPIPE_BAZEL is nowhere/bazel'
 
 # Only Bazel's own output is on stdout, and apt-get is not heard where all goes well.
 machine stdout_is_bazels
-sed -i '2a echo "apt-get talks"' "$box/bin/apt-get"
+sed -i '2a echo "apt-get talks"; echo "apt-get talks" >&2' "$box/bin/apt-get"
 [[ $(cd "$box/repo" && env -i PATH="$box/bin:$box/real" HOME="$box/home" tools/bazelw build \
   2> "$box/output") == 'stdout of no_version' ]] || fail 'stdout is not that of Bazel'
 expect_no_output 'apt-get talks'
