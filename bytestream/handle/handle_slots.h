@@ -44,20 +44,31 @@ class HandleSlots {
 
   // A number for `value` (not null), or 0 with *error set: kFull at kLiveMax live numbers.
   int Acquire(void* value, Error* error) {
-    *error = Error::kNone;
+    *error = Prepare();
+    if (*error != Error::kNone) return 0;
     uint32_t index = 0;
     if (free_count_ >= kFreeMin) {
       index = free_head_;
       free_head_ = At(index)->next_free;
       --free_count_;
     } else {
-      index = TakeFresh(error);
-      if (index == 0) return 0;
+      // While fewer than kLiveMax are live and fewer than kFreeMin free, one was never used.
+      index = fresh_++;
+      At(index)->generation = first_generation_;
     }
     Slot* const slot = At(index);
     slot->value = value;
     ++live_count_;
     return static_cast<int>(slot->generation << kIndexBits | index);
+  }
+
+  // What the next Acquire() would fail with; if it says kNone, Acquire() succeeds.
+  Error Prepare() {
+    if (free_count_ >= kFreeMin) return Error::kNone;
+    if (live_count_ >= kLiveMax) return Error::kFull;
+    Slot*& chunk = chunks_[fresh_ >> kChunkBits];
+    if (chunk == nullptr) chunk = new (std::nothrow) Slot[kChunkSlots];
+    return chunk == nullptr ? Error::kNoMemory : Error::kNone;
   }
 
   // The value of a live number, else null. Any int may be asked for.
@@ -123,23 +134,6 @@ class HandleSlots {
     Slot* const slot = At(index);
     if (slot->generation != bits >> kIndexBits || slot->value == nullptr) return nullptr;
     return slot;
-  }
-
-  // While fewer than kLiveMax are live and fewer than kFreeMin free, one is left that was never
-  // used.
-  uint32_t TakeFresh(Error* error) {
-    if (live_count_ >= kLiveMax) {
-      *error = Error::kFull;
-      return 0;
-    }
-    Slot*& chunk = chunks_[fresh_ >> kChunkBits];
-    if (chunk == nullptr) chunk = new (std::nothrow) Slot[kChunkSlots];
-    if (chunk == nullptr) {
-      *error = Error::kNoMemory;
-      return 0;
-    }
-    At(fresh_)->generation = first_generation_;
-    return fresh_++;
   }
 
   const uint32_t first_generation_;

@@ -1,5 +1,6 @@
 #include "bytestream/handle/handle_table.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,32 @@
 
 namespace halfpipe {
 namespace {
+
+// What is left alone at the end of a runtime stays reachable, so that leak checkers know that it is
+// meant.
+struct Abandoned {
+  HandleObject* object;
+  Abandoned* next;
+};
+std::atomic<Abandoned*> all_abandoned{nullptr};
+
+void KeepAbandoned(HandleObject* object) {
+  Abandoned* const entry = new Abandoned{object, all_abandoned.load(std::memory_order_relaxed)};
+  while (!all_abandoned.compare_exchange_weak(entry->next, entry)) {
+  }
+}
+
+int ErrorNumber(HandleTable::Slots::Error error) {
+  switch (error) {
+    case HandleTable::Slots::Error::kNone:
+      return 0;
+    case HandleTable::Slots::Error::kFull:
+      return EMFILE;
+    case HandleTable::Slots::Error::kNoMemory:
+      return ENOMEM;
+  }
+  return EINVAL;
+}
 
 uint32_t RandomGeneration() {
   uint8_t bytes[2];
@@ -73,18 +100,20 @@ HandleTable::~HandleTable() {
   while (void* const value = slots_.ReleaseNext(&cursor, &number)) {
     HandleObject* const object = static_cast<HandleObject*>(value);
     Unregister(number);
+    const bool in_use = Pinned(object);
     object->closed_ = true;
-    object->Abandon();
+    if (in_use || !object->Abandon()) KeepAbandoned(object);
   }
 }
+
+int HandleTable::CheckRoom() { return ErrorNumber(slots_.Prepare()); }
 
 int HandleTable::Make(HandleObject* object) {
   HALFPIPE_CHECK(!object->closed_);
   for (;;) {
     Slots::Error error = Slots::Error::kNone;
     const int number = slots_.Acquire(object, &error);
-    if (error == Slots::Error::kFull) return -EMFILE;
-    if (error == Slots::Error::kNoMemory) return -ENOMEM;
+    if (error != Slots::Error::kNone) return -ErrorNumber(error);
     if (Register(number)) return number;
     slots_.Release(number);
   }

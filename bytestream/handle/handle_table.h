@@ -38,7 +38,8 @@ class HandleTable final : public RuntimeExtension {
   static HandleTable& Current();
 
   explicit HandleTable(Runtime* runtime);
-  // Abandons the objects that are left.
+  // Closes the objects that are left, but those that suspended coroutines are in: these are left
+  // alone, for what would have to be woken may be gone.
   ~HandleTable() override;
   HandleTable(const HandleTable&) = delete;
   HandleTable& operator=(const HandleTable&) = delete;
@@ -46,6 +47,10 @@ class HandleTable final : public RuntimeExtension {
   // Takes `object` over and returns its number, or -EMFILE (kLiveMax handles are open) or -ENOMEM;
   // the caller keeps it then.
   ABSL_MUST_USE_RESULT int Make(HandleObject* object);
+
+  // 0 if there is room for one more handle, else EMFILE or ENOMEM. To be asked before beginning
+  // what could not be taken back.
+  ABSL_MUST_USE_RESULT int CheckRoom();
 
   // The object of a handle, borrowed, or null. Only for use without a switch of coroutines in
   // between; else see PinnedHandle.

@@ -45,11 +45,13 @@ class HandleObject {
   // Called once, after Close() or by an owner who took it out of the table. No call is in progress.
   virtual void Dispose() noexcept = 0;
 
-  // Called instead of both when the runtime ends with the handle still open; suspended coroutines
-  // will never run again. Code of the user must not run here.
-  virtual void Abandon() noexcept {
+  // Called instead of both when the runtime ends with the handle still open. Code of the user must
+  // not run here. False: coroutines that will never run again still refer to the object, so that it
+  // is left as it is. Not called while a call is in progress; the object is left then too.
+  virtual bool Abandon() noexcept {
     Close();
     Dispose();
+    return true;
   }
 
  protected:
