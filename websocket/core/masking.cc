@@ -1,5 +1,6 @@
 #include "websocket/core/masking.h"
 
+#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -11,14 +12,14 @@ namespace {
 #endif
 #define HALFPIPE_INLINE inline __attribute__((always_inline))
 
-// The key twice over, starting with the byte that belongs to `offset`. Built in memory order, so
-// that it is right on either byte order.
+// The key twice over, starting with the byte that belongs to `offset`. Turned within a register:
+// putting bytes together in memory would stall the load of the whole.
 uint64_t Pattern(MaskKey key, uint64_t offset) {
-  uint8_t bytes[8];
-  for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = key[(offset + i) & 3];
-  uint64_t pattern;
-  std::memcpy(&pattern, bytes, sizeof pattern);
-  return pattern;
+  uint32_t word;
+  std::memcpy(&word, key.data(), sizeof word);
+  const int turn = static_cast<int>(offset & 3) * 8;
+  word = std::endian::native == std::endian::little ? std::rotr(word, turn) : std::rotl(word, turn);
+  return word * uint64_t{0x0000000100000001};
 }
 
 template <typename T>
@@ -29,11 +30,19 @@ HALFPIPE_INLINE void XorOne(uint8_t* dst, const uint8_t* src, const T& pattern) 
   std::memcpy(dst, &value, sizeof value);
 }
 
-// The vectors are as wide as the function this is inlined into allows: its body becomes AVX2 code
-// in one caller and the platform's baseline in the other.
+// Vector types, wrapped because a template argument loses its attributes.
+struct Vector16 {
+  typedef uint64_t Type __attribute__((vector_size(16)));
+};
+struct Vector32 {
+  typedef uint64_t Type __attribute__((vector_size(32)));
+};
+
+// Inlined, so that it becomes AVX2 code in one caller and the platform's baseline in the other.
+template <typename Vector>
 HALFPIPE_INLINE void XorBulk(uint8_t* dst, const uint8_t* src, size_t size, uint64_t pattern) {
-  typedef uint64_t Wide __attribute__((vector_size(32)));
-  const Wide wide = {pattern, pattern, pattern, pattern};
+  using Wide = typename Vector::Type;
+  const Wide wide = Wide{} + pattern;
   size_t i = 0;
   // One vector at a time: an array of four would go through memory under gcc.
   for (; size - i >= 4 * sizeof(Wide); i += 4 * sizeof(Wide)) {
@@ -44,18 +53,19 @@ HALFPIPE_INLINE void XorBulk(uint8_t* dst, const uint8_t* src, size_t size, uint
   }
   for (; size - i >= sizeof(Wide); i += sizeof(Wide)) XorOne(dst + i, src + i, wide);
   for (; size - i >= sizeof pattern; i += sizeof pattern) XorOne(dst + i, src + i, pattern);
-  for (size_t rest = 0; i < size; ++i, ++rest) {
-    dst[i] = src[i] ^ reinterpret_cast<const uint8_t*>(&pattern)[rest];
-  }
+  if (i == size) return;
+  uint8_t bytes[sizeof pattern];
+  std::memcpy(bytes, &pattern, sizeof bytes);
+  for (size_t k = 0; i < size; ++i, ++k) dst[i] = src[i] ^ bytes[k];
 }
 
 void XorBaseline(uint8_t* dst, const uint8_t* src, size_t size, uint64_t pattern) {
-  XorBulk(dst, src, size, pattern);
+  XorBulk<Vector16>(dst, src, size, pattern);
 }
 
 #if defined(HALFPIPE_AVX2)
 HALFPIPE_AVX2 void XorAvx2(uint8_t* dst, const uint8_t* src, size_t size, uint64_t pattern) {
-  XorBulk(dst, src, size, pattern);
+  XorBulk<Vector32>(dst, src, size, pattern);
 }
 
 // Before dynamic initialization this is false, which is slower and right.
@@ -64,7 +74,7 @@ const bool has_avx2 = __builtin_cpu_supports("avx2");
 
 void Xor(uint8_t* dst, const uint8_t* src, size_t size, uint64_t pattern) {
 #if defined(HALFPIPE_AVX2)
-  if (has_avx2 && size >= 64) return XorAvx2(dst, src, size, pattern);
+  if (has_avx2 && size >= 32) return XorAvx2(dst, src, size, pattern);
 #endif
   XorBaseline(dst, src, size, pattern);
 }

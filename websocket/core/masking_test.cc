@@ -73,7 +73,7 @@ TEST_P(MaskingTest, EveryOffsetAtEverySize) {
 }
 
 // A payload that is masked piece by piece, each at its own offset, is the same as in one piece.
-// Fails if Pattern() takes key[i & 3] in place of key[(offset + i) & 3].
+// Fails if Pattern() sets turn to 0.
 TEST_P(MaskingTest, TheKeyGoesOnOverPieces) {
   const std::vector<uint8_t> bytes = RandomBytes(1000, 3);
   const std::vector<uint8_t> whole = Reference(bytes, kKey, 0);
