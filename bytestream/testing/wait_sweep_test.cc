@@ -1,0 +1,78 @@
+#include "bytestream/testing/wait_sweep.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/waiter.h"
+#include "bytestream/testing/sim_clock.h"
+#include "gtest/gtest.h"
+
+namespace halfpipe {
+namespace {
+
+int WaitASecond(Runtime* runtime) {
+  Waiter waiter;
+  WaiterList list;
+  list.PushBack(&waiter);
+  return runtime->Wait(&waiter, Deadline::In(absl::Seconds(1)));
+}
+
+TEST(WaitSweepTest, EachWaitIsTimedOutOnce) {
+  SimRuntime runtime;
+  std::vector<int64_t> elapsed;
+  const int waits = SweepWaits(&runtime, ETIMEDOUT, [&](WaitFault&) {
+    const int64_t start = runtime.clock().NowNanos();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(WaitASecond(&runtime), ETIMEDOUT);
+    elapsed.push_back((runtime.clock().NowNanos() - start) / 1'000'000'000);
+  });
+  EXPECT_EQ(waits, 3);
+  // One of three seconds is saved whenever a wait is ended, and none in the last run.
+  EXPECT_EQ(elapsed, (std::vector<int64_t>{2, 2, 2, 3}));
+}
+
+TEST(WaitSweepTest, CancellationSticks) {
+  SimRuntime runtime;
+  std::vector<int> errors;
+  SweepWaits(ECANCELED, [&](WaitFault& fault) {
+    Bundle bundle(&runtime);
+    int cancelled = 0;
+    ASSERT_TRUE(bundle
+                    .Go([&] {
+                      fault.set_only(runtime.current());
+                      for (int i = 0; i < 3; ++i) {
+                        if (WaitASecond(&runtime) == ECANCELED) ++cancelled;
+                      }
+                    })
+                    .ok());
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    errors.push_back(cancelled);
+  });
+  EXPECT_EQ(errors, (std::vector<int>{3, 2, 1, 0}));
+}
+
+TEST(WaitSweepTest, OneCoroutineAlone) {
+  SimRuntime runtime;
+  WaitFault fault(&runtime, ETIMEDOUT, 0, runtime.current());
+  Bundle bundle(&runtime);
+  const int64_t start = runtime.clock().NowNanos();
+  int64_t woke = 0;
+  ASSERT_TRUE(bundle
+                  .Go([&] {
+                    EXPECT_EQ(WaitASecond(&runtime), ETIMEDOUT);
+                    woke = runtime.clock().NowNanos();
+                  })
+                  .ok());
+  EXPECT_FALSE(fault.hit());
+  EXPECT_EQ(WaitASecond(&runtime), ETIMEDOUT);
+  EXPECT_TRUE(fault.hit());
+  EXPECT_EQ(runtime.clock().NowNanos(), start);
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  EXPECT_EQ(woke - start, 1'000'000'000);
+}
+
+}  // namespace
+}  // namespace halfpipe
