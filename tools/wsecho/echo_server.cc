@@ -1,0 +1,104 @@
+#include "tools/wsecho/echo_server.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "bytestream/base/errno_status.h"
+#include "bytestream/bytestream.h"
+#include "bytestream/net/fd_stream.h"
+#include "http/core/message.h"
+#include "http/core/upgrade.h"
+#include "tools/wsecho/page.h"
+#include "websocket/core/close_code.h"
+#include "websocket/core/role.h"
+#include "websocket/options.h"
+#include "websocket/upgrade.h"
+
+namespace halfpipe::tools {
+namespace {
+
+websocket::PlainResponse AnswerPlain(const http::RequestHead& head) {
+  http::RequestAddress address;
+  const bool good = http::CheckRequestAddress(head, &address) == http::UpgradeError::kNone;
+  const absl::string_view path = address.resource.substr(0, address.resource.find('?'));
+  if (!good || path != "/") return {.status = 404, .body = "There is nothing here but /\n"};
+  return {
+      .status = 200, .content_type = "text/html; charset=utf-8", .body = std::string(EchoPage())};
+}
+
+}  // namespace
+
+EchoServer::EchoServer(Runtime* runtime, int listener_fd, const Options& options)
+    : runtime_(runtime),
+      options_(options),
+      listener_(runtime, listener_fd),
+      connections_(runtime) {}
+
+EchoServer::~EchoServer() = default;
+
+void EchoServer::Accept() {
+  for (;;) {
+    const absl::StatusOr<int> fd = listener_.Accept(Deadline::Never());
+    if (fd.ok()) {
+      // Without memory for a stack the connection is closed; its peer may try again.
+      if (!connections_.Go([this, fd = *fd] { Serve(fd); }).ok()) close(*fd);
+      runtime_->CountOperation();
+      continue;
+    }
+    if (StatusErrno(fd.status()) == ECANCELED) return;
+    // No descriptor or no memory: the connection waits in the queue until others have ended.
+    if (runtime_->SleepUntil(Deadline::In(options_.accept_pause)) == ECANCELED) return;
+  }
+}
+
+void EchoServer::Serve(int fd) {
+  auto socket = std::make_unique<FdStream>(runtime_, fd);
+  const absl::Status upgraded = websocket::ServerUpgradeOrPlain(
+      runtime_, socket.get(), websocket::ServerUpgradeOptions(),
+      [](const websocket::UpgradeRequest&) { return 0; }, AnswerPlain,
+      Deadline::In(options_.handshake_time));
+  if (!upgraded.ok()) {
+    // The answer is to arrive, and it would not if unread bytes made the end a reset.
+    static_cast<void>(socket->Close(Deadline::In(options_.close_time)));
+    return;
+  }
+  websocket::Options options;
+  options.role = websocket::Role::kServer;
+  options.message_bytes_max = options_.message_bytes_max;
+  websocket::Stream stream(runtime_, BytestreamPtr(socket.release()), options);
+  const uint64_t id = next_id_++;
+  streams_.emplace(id, &stream);
+  const absl::Cleanup forget = [this, id] { streams_.erase(id); };
+  Echo(&stream);
+}
+
+void EchoServer::Echo(websocket::Stream* stream) {
+  for (;;) {
+    const auto message = stream->ReceiveView(Deadline::Never());
+    if (!message.ok() || !message->has_value()) break;
+    if (!stream->Send((*message)->type, (*message)->payload, Deadline::Never()).ok()) break;
+  }
+  static_cast<void>(stream->Close(websocket::kCloseNormal, "", Deadline::In(options_.close_time)));
+}
+
+void EchoServer::Stop() {
+  listener_.Abort();
+  // Each Done() may let others run, so that connections come to their ends meanwhile.
+  for (auto next = streams_.begin(); next != streams_.end();) {
+    const uint64_t id = next->first;
+    static_cast<void>(next->second->Done(websocket::kCloseGoingAway, "the server is stopping",
+                                         Deadline::Immediately()));
+    next = streams_.upper_bound(id);
+  }
+  static_cast<void>(connections_.Wait(Deadline::In(options_.stop_time)));
+  connections_.CancelAndJoin();
+}
+
+}  // namespace halfpipe::tools
