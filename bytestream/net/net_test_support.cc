@@ -1,0 +1,91 @@
+#include "bytestream/net/net_test_support.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bytestream/base/check.h"
+
+namespace halfpipe {
+namespace {
+
+std::array<int, 2> ConnectedTcpFds() {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // Inherited by what is accepted, and to be set before the window is agreed.
+  const int small = 4096;
+  const int on = 1;
+  HALFPIPE_CHECK(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) == 0);
+  HALFPIPE_CHECK(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  sockaddr* const any = reinterpret_cast<sockaddr*>(&address);
+  HALFPIPE_CHECK(bind(listener, any, size) == 0 && listen(listener, 1) == 0);
+  HALFPIPE_CHECK(getsockname(listener, any, &size) == 0);
+  const int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  HALFPIPE_CHECK(setsockopt(first, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+  HALFPIPE_CHECK(connect(first, any, size) == 0);
+  const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const int second = accept4(listener, nullptr, nullptr, flags);
+  HALFPIPE_CHECK(second >= 0);
+  close(listener);
+  HALFPIPE_CHECK(fcntl(first, F_SETFL, O_NONBLOCK) == 0);
+  return {first, second};
+}
+
+}  // namespace
+
+const char* TransportName(Transport transport) {
+  return transport == Transport::kUnix ? "Unix" : "Tcp";
+}
+
+std::array<int, 2> ConnectedFds(Transport transport) {
+  std::array<int, 2> fds;
+  if (transport == Transport::kUnix) {
+    HALFPIPE_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()) ==
+                   0);
+  } else {
+    fds = ConnectedTcpFds();
+  }
+  const int small = 4096;
+  HALFPIPE_CHECK(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
+  return fds;
+}
+
+size_t OpenDescriptorCount() {
+  DIR* const directory = opendir("/proc/self/fd");
+  HALFPIPE_CHECK(directory != nullptr);
+  size_t count = 0;
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count - 3;  // ".", ".." and the directory itself
+}
+
+EndNthWait::EndNthWait(Runtime* runtime, int nth, int result)
+    : runtime_(runtime), main_(runtime->current()), left_(nth), result_(result) {
+  runtime_->set_wait_observer(this);
+}
+
+EndNthWait::~EndNthWait() { runtime_->set_wait_observer(nullptr); }
+
+int EndNthWait::OnWait(Coroutine* coroutine, Deadline) {
+  if (coroutine == main_ || left_-- != 0) return 0;
+  happened_ = true;
+  return result_;
+}
+
+std::string Pattern(size_t size) {
+  std::string text(size, '\0');
+  uint32_t state = 12345;
+  for (char& c : text) {
+    state = state * 1664525u + 1013904223u;
+    c = static_cast<char>(state >> 24);
+  }
+  return text;
+}
+
+}  // namespace halfpipe
