@@ -1,0 +1,184 @@
+#include "bytestream/net/unix.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
+#include "bytestream/base/io_slice.h"
+#include "bytestream/net/fd_stream.h"
+#include "bytestream/net/ip_address.h"
+#include "bytestream/net/listener.h"
+#include "bytestream/net/net_test_support.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/runtime.h"
+#include "gtest/gtest.h"
+
+namespace halfpipe {
+namespace {
+
+class UnixTest : public testing::Test {
+ protected:
+  UnixTest() {
+    char name[] = "/tmp/unix_testXXXXXX";
+    EXPECT_NE(mkdtemp(name), nullptr);
+    folder = name;
+    path = folder + "/s";
+  }
+  ~UnixTest() override {
+    unlink(path.c_str());
+    rmdir(folder.c_str());
+  }
+
+  int ConnectErrno(absl::string_view to) {
+    const absl::StatusOr<int> fd = UnixConnectFd(&runtime, to, Deadline::Never());
+    if (fd.ok()) close(*fd);
+    return StatusErrno(fd.status());
+  }
+  static int ListenErrno(absl::string_view at) {
+    const absl::StatusOr<int> fd = UnixListenFd(at, 1);
+    if (fd.ok()) close(*fd);
+    return StatusErrno(fd.status());
+  }
+
+  Runtime runtime;
+  std::string folder;
+  std::string path;
+  Bundle bundle{&runtime};
+};
+
+TEST_F(UnixTest, ListensConnectsAndAccepts) {
+  Listener listener(&runtime, *UnixListenFd(path, 10));
+  const absl::StatusOr<std::unique_ptr<FdStream>> client =
+      UnixConnect(&runtime, path, Deadline::Never());
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::optional<IpAddress> peer = IpAddress();
+  FdStream server(&runtime, *listener.Accept(Deadline::Never(), &peer));
+  EXPECT_FALSE(peer);
+  const IoSlice hello("hello");
+  EXPECT_TRUE(server.Write({&hello, 1}, false, Deadline::Never()).ok());
+  EXPECT_EQ((*client)->Peek(5, Deadline::Never())->size(), 5u);
+}
+
+TEST_F(UnixTest, PathsAreChecked) {
+  EXPECT_EQ(ConnectErrno(""), EINVAL);
+  EXPECT_EQ(ListenErrno(""), EINVAL);
+  EXPECT_EQ(ConnectErrno(absl::string_view("a\0b", 3)), EINVAL);
+  EXPECT_EQ(ListenErrno(absl::string_view("\0abstract", 9)), EINVAL);
+  EXPECT_EQ(ConnectErrno(path), ENOENT);
+  EXPECT_EQ(ListenErrno(folder + "/none/s"), ENOENT);
+  for (const int difference : {-1, 0, 1}) {
+    const size_t size = kUnixPathBytesMax - 1 + static_cast<size_t>(difference + 1);
+    const std::string at = absl::StrCat(folder, "/", std::string(size - folder.size() - 1, 'x'));
+    ASSERT_EQ(at.size(), size);
+    EXPECT_EQ(ConnectErrno(at), difference > 0 ? ENAMETOOLONG : ENOENT);
+    EXPECT_EQ(ListenErrno(at), difference > 0 ? ENAMETOOLONG : 0);
+    unlink(at.c_str());
+  }
+}
+
+TEST_F(UnixTest, PathInUseAndNobodyThere) {
+  const int fd = *UnixListenFd(path, 1);
+  EXPECT_EQ(ListenErrno(path), EADDRINUSE);
+  close(fd);
+  EXPECT_EQ(ListenErrno(path), EADDRINUSE);  // the file stays
+  EXPECT_EQ(ConnectErrno(path), ECONNREFUSED);
+}
+
+TEST_F(UnixTest, EndedConnectLeavesNothing) {
+  const int listener = *UnixListenFd(path, 0);
+  const int filler = *UnixConnectFd(&runtime, path, Deadline::Never());
+  const size_t before = OpenDescriptorCount();
+  for (const int reason : {ETIMEDOUT, ECANCELED}) {
+    EndNthWait end(&runtime, 0, reason);
+    int result = 0;
+    ASSERT_TRUE(bundle.Go([&] { result = ConnectErrno(path); }).ok());
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    EXPECT_TRUE(end.happened());
+    EXPECT_EQ(result, reason);
+  }
+  EXPECT_LE(OpenDescriptorCount(), before + 2);  // the engine's own
+  close(filler);
+  close(listener);
+}
+
+TEST_F(UnixTest, PairIsConnected) {
+  const std::array<int, 2> fds = *UnixPairFds();
+  for (const int fd : fds) {
+    EXPECT_NE(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_NE(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  }
+  FdStream a(&runtime, fds[0]);
+  FdStream b(&runtime, fds[1]);
+  const IoSlice hello("hello");
+  EXPECT_TRUE(a.Write({&hello, 1}, false, Deadline::Never()).ok());
+  EXPECT_EQ(b.Peek(5, Deadline::Never())->size(), 5u);
+}
+
+TEST_F(UnixTest, AdoptsOnlyWhatFits) {
+  const int plain = socket(AF_UNIX, SOCK_STREAM, 0);
+  EXPECT_TRUE(UnixAdoptFd(plain).ok());
+  EXPECT_NE(fcntl(plain, F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(StatusErrno(UnixAdoptListenerFd(plain)), EINVAL);
+  const int listener = *UnixListenFd(path, 1);
+  EXPECT_TRUE(UnixAdoptListenerFd(listener).ok());
+  EXPECT_EQ(StatusErrno(UnixAdoptFd(listener)), EINVAL);
+  const int tcp = socket(AF_INET, SOCK_STREAM, 0);
+  const int datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
+  const int packets = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  for (const int fd : {tcp, datagram, packets}) {
+    EXPECT_EQ(StatusErrno(UnixAdoptFd(fd)), ENOTSUP);
+    close(fd);
+  }
+  close(plain);
+  close(listener);
+  EXPECT_EQ(StatusErrno(UnixAdoptFd(plain)), EBADF);
+}
+
+// A descriptor that a peer passes along with its bytes does not stay open here, and the bytes come
+// through.
+TEST_F(UnixTest, PassedDescriptorsDoNotLeak) {
+  const std::array<int, 2> fds = *UnixPairFds();
+  FdStream stream(&runtime, fds[0]);
+  EXPECT_EQ(StatusErrno(stream.Peek(1, Deadline::Immediately()).status()), ETIMEDOUT);
+  const size_t before = OpenDescriptorCount();
+  for (int i = 0; i < 10; ++i) {
+    char byte = 'p';
+    iovec piece = {&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message = {};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    const int passed = STDIN_FILENO;
+    std::memcpy(CMSG_DATA(header), &passed, sizeof(passed));
+    ASSERT_EQ(sendmsg(fds[1], &message, MSG_NOSIGNAL), 1);
+    uint8_t got = 0;
+    EXPECT_EQ(*stream.ReadSome(absl::MakeSpan(&got, 1), 1, Deadline::Never()), 1u);
+    EXPECT_EQ(got, 'p');
+  }
+  EXPECT_EQ(OpenDescriptorCount(), before);
+  close(fds[1]);
+}
+
+}  // namespace
+}  // namespace halfpipe
