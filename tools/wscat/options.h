@@ -1,0 +1,51 @@
+#ifndef HALFPIPE_TOOLS_WSCAT_OPTIONS_H_
+#define HALFPIPE_TOOLS_WSCAT_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "tools/wsecho/endpoint.h"
+
+namespace halfpipe::tools {
+
+// Whom wscat connects to.
+struct Destination {
+  std::string unix_path;  // Not empty: a Unix socket, and `host` and `port` mean nothing.
+  std::string host;       // A name or a literal, without brackets.
+  uint16_t port = 0;
+  std::string host_field;  // host[:port], for the Host field.
+  std::string target;      // Path and query.
+};
+
+// What the arguments of wscat say.
+struct Options {
+  bool help = false;
+  // One of the two, unless `help`.
+  std::optional<Destination> destination;
+  std::optional<Endpoint> listen;
+
+  bool echo = false;
+  bool binary = false;
+  bool ping = false;
+  int close_code = 1000;  // 0: a Close without a code.
+  std::string close_reason;
+  uint64_t message_bytes_max = uint64_t{16} << 20;
+};
+
+// "ws://HOST[:PORT][/PATH][?QUERY]", "unix:PATH" or "ws+unix:PATH". EINVAL with a line for people:
+// any other text; ENOTSUP: wss, which needs TLS.
+absl::StatusOr<Destination> ParseDestination(absl::string_view text);
+
+// The arguments without the program's name. EINVAL, ENOTSUP: a line for people. Pure.
+absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments);
+
+// What --help prints.
+std::string HelpText();
+
+}  // namespace halfpipe::tools
+
+#endif  // HALFPIPE_TOOLS_WSCAT_OPTIONS_H_

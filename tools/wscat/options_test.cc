@@ -1,0 +1,114 @@
+#include "tools/wscat/options.h"
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "bytestream/base/errno_status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace halfpipe::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ParseDestinationTest, Urls) {
+  const absl::StatusOr<Destination> plain = ParseDestination("ws://example.org");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->host, "example.org");
+  EXPECT_EQ(plain->port, 80);
+  EXPECT_EQ(plain->host_field, "example.org");
+  EXPECT_EQ(plain->target, "/");
+  EXPECT_EQ(plain->unix_path, "");
+
+  const absl::StatusOr<Destination> full = ParseDestination("WS://[::1]:8080/a/b?c=d");
+  ASSERT_TRUE(full.ok());
+  EXPECT_EQ(full->host, "::1");
+  EXPECT_EQ(full->port, 8080);
+  EXPECT_EQ(full->host_field, "[::1]:8080");
+  EXPECT_EQ(full->target, "/a/b?c=d");
+}
+
+TEST(ParseDestinationTest, UnixSockets) {
+  for (const char* text : {"unix:/run/echo", "ws+unix:/run/echo"}) {
+    const absl::StatusOr<Destination> destination = ParseDestination(text);
+    ASSERT_TRUE(destination.ok()) << text;
+    EXPECT_EQ(destination->unix_path, "/run/echo");
+    EXPECT_EQ(destination->host_field, "localhost");
+    EXPECT_EQ(destination->target, "/");
+  }
+  EXPECT_EQ(StatusErrno(ParseDestination("unix:").status()), EINVAL);
+}
+
+TEST(ParseDestinationTest, WssSaysThatTlsIsMissing) {
+  const absl::Status status = ParseDestination("wss://example.org/").status();
+  EXPECT_EQ(StatusErrno(status), ENOTSUP);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("TLS"));
+}
+
+TEST(ParseDestinationTest, RefusesOthers) {
+  for (const char* text :
+       {"", "example.org", "http://example.org/", "https://example.org/", "ws://", "ws://a b/",
+        "ws://host:0/", "ws://host/#part", "ws://user@host/", "ws+ws://host/"}) {
+    EXPECT_EQ(StatusErrno(ParseDestination(text).status()), EINVAL) << text;
+  }
+}
+
+TEST(ParseOptionsTest, Defaults) {
+  const absl::StatusOr<Options> options = ParseOptions({"ws://localhost:1/"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->destination.has_value());
+  EXPECT_FALSE(options->listen.has_value());
+  EXPECT_FALSE(options->echo || options->binary || options->ping || options->help);
+  EXPECT_EQ(options->close_code, 1000);
+  EXPECT_EQ(options->close_reason, "");
+  EXPECT_EQ(options->message_bytes_max, 16777216u);
+}
+
+TEST(ParseOptionsTest, Everything) {
+  const absl::StatusOr<Options> options =
+      ParseOptions({"--listen=127.0.0.1:0", "--echo", "--binary", "--ping", "--close=3001,a, b",
+                    "--message_bytes_max=10"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_FALSE(options->destination.has_value());
+  ASSERT_TRUE(options->listen.has_value());
+  EXPECT_EQ(EndpointUrl(*options->listen), "ws://127.0.0.1:0/");
+  EXPECT_TRUE(options->echo && options->binary && options->ping);
+  EXPECT_EQ(options->close_code, 3001);
+  EXPECT_EQ(options->close_reason, "a, b");
+  EXPECT_EQ(options->message_bytes_max, 10u);
+}
+
+TEST(ParseOptionsTest, NeedsExactlyOnePeer) {
+  using Arguments = std::vector<std::string>;
+  EXPECT_EQ(StatusErrno(ParseOptions({}).status()), EINVAL);
+  EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "ws://b/"}).status()), EINVAL);
+  EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "--listen=127.0.0.1:0"}).status()), EINVAL);
+  EXPECT_EQ(StatusErrno(ParseOptions(Arguments{"--listen=here"}).status()), EINVAL);
+}
+
+TEST(ParseOptionsTest, CloseCodes) {
+  for (const char* good : {"0", "1000", "1003", "1007", "1014", "3000", "4999", "4000,"}) {
+    EXPECT_TRUE(ParseOptions({"ws://a/", std::string("--close=") + good}).ok()) << good;
+  }
+  const std::string longest(123, 'r');
+  EXPECT_TRUE(ParseOptions({"ws://a/", "--close=1000," + longest}).ok());
+  for (const std::string& bad :
+       {std::string("x"), std::string(",reason"), std::string("-1"), std::string("1004"),
+        std::string("1005"), std::string("1006"), std::string("1015"), std::string("2999"),
+        std::string("5000"), std::string("99999999999"), std::string("0,reason"),
+        std::string("1000,\xff"), "1000," + longest + "r"}) {
+    EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "--close=" + bad}).status()), EINVAL) << bad;
+  }
+}
+
+TEST(ParseOptionsTest, HelpNeedsNothingElse) {
+  const absl::StatusOr<Options> options = ParseOptions({"--help"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->help);
+  EXPECT_THAT(HelpText(), HasSubstr("--close=CODE[,REASON]"));
+}
+
+}  // namespace
+}  // namespace halfpipe::tools
