@@ -49,7 +49,8 @@ struct EngineFd {
 // * It suspends only the calling coroutine. EINTR is never seen.
 // * When it returns, the engine no longer touches the caller's memory. Bytes that landed count: a
 //   completed operation beats a timeout or cancellation that happens at the same time.
-// * errors: what the system said; ETIMEDOUT, ECANCELED (nothing transferred); EBADF after Detach().
+// * errors: what the system said, but ECONNRESET for its own timeout of a dead peer; ETIMEDOUT,
+//   ECANCELED (nothing transferred); EBADF after Detach().
 class Engine {
  public:
   virtual ~Engine() = default;

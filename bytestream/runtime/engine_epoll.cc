@@ -119,6 +119,8 @@ IoResult EpollEngine::Retry(EngineFd* entry, WaiterList* list, Deadline deadline
     if (result >= 0) return {static_cast<size_t>(result), 0};
     const int error = errno;
     if (error == EINTR) continue;
+    // The system's own timeout of a dead peer must not be taken for the deadline's.
+    if (error == ETIMEDOUT) return {0, ECONNRESET};
     if (error != EAGAIN && error != EWOULDBLOCK) return {0, error};
     if (ended != 0) return {0, ended};
     const int waited = WaitFor(entry, list, deadline);
