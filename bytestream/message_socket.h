@@ -27,6 +27,9 @@ class MessageSocket {
   // message.
   virtual absl::StatusOr<std::optional<size_t>> ReceiveMessage(absl::Span<const IoSpan> slices,
                                                                Deadline deadline) = 0;
+
+  // True while a coroutine is inside SendMessage() or another function that sends.
+  virtual bool sender_busy() const = 0;
 };
 
 }  // namespace halfpipe

@@ -144,7 +144,7 @@ class Stream final : public MessageSocket {
 
   bool close_sent() const { return close_state_.close_sent(); }
   bool receiver_busy() const { return receiving_; }
-  bool sender_busy() const { return sending_; }
+  bool sender_busy() const override { return sending_; }
   Bytestream* lower() { return lower_.get(); }
   const Options& options() const { return options_; }
 

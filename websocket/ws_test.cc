@@ -1,0 +1,541 @@
+// The C calls: the contract of ws.h, over every transport.
+
+#include "websocket/ws.h"
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/msocket.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/wait_sweep.h"
+#include "gtest/gtest.h"
+#include "websocket/testing/handles.h"
+
+// clang-format off: its macros are for what follows.
+#include "bytestream/sockets.h"
+// clang-format on
+
+namespace halfpipe::websocket {
+namespace {
+
+// What a call came to: its result, or a negative errno.
+ssize_t Outcome(ssize_t result) { return result >= 0 ? result : -errno; }
+
+int SendText(int s, const std::string& text, int64_t deadline) {
+  return ws_send(s, WS_TEXT, text.data(), text.size(), deadline);
+}
+
+// The next message, or "errno N".
+std::string ReceiveText(int s, int64_t deadline = -1) {
+  static char buffer[1 << 20];
+  const ssize_t size = ws_recv(s, nullptr, buffer, sizeof(buffer), deadline);
+  if (size < 0) return absl::StrCat("errno ", errno);
+  return std::string(buffer, static_cast<size_t>(size));
+}
+
+class WsTest : public testing::TestWithParam<Transport> {
+ protected:
+  // A client and a server without an HTTP handshake.
+  void Connect(int flags = WS_TEXT) {
+    const auto [a, b] = ConnectedHandles(GetParam());
+    client_ = ws_attach_client(a, flags | WS_NOHTTP, nullptr, nullptr, -1);
+    server_ = ws_attach_server(b, flags | WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
+    ASSERT_GT(client_, 0);
+    ASSERT_GT(server_, 0);
+  }
+
+  void Close() {
+    if (client_ > 0) hclose(client_);
+    if (server_ > 0) hclose(server_);
+    client_ = server_ = -1;
+  }
+
+  // Sends small messages until nothing more goes without waiting; returns their number.
+  int FillUp(int s) {
+    for (int i = 0; i < 100'000; ++i) {
+      if (SendText(s, "filler", 0) == 0) continue;
+      EXPECT_EQ(errno, ETIMEDOUT);
+      return i;
+    }
+    ADD_FAILURE() << "never full";
+    return 0;
+  }
+
+  // The same until nothing goes even with some patience: TCP finds room for a while after it had
+  // none, because what it has sent is acknowledged late.
+  int FillUpForGood(int s) {
+    int sent = FillUp(s);
+    for (int in_vain = 0; in_vain < 3;) {
+      if (SendText(s, "filler", now() + 100) == 0) {
+        ++sent;
+        in_vain = 0;
+      } else {
+        ++in_vain;
+      }
+    }
+    return sent;
+  }
+
+  // Runs `function` as a coroutine and gives its result when it has come to its end.
+  ssize_t InCoroutine(const std::function<ssize_t()>& function) {
+    ssize_t result = 0;
+    Bundle bundle(&Runtime::Current());
+    EXPECT_TRUE(bundle.Go([&] { result = function(); }).ok());
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    return result;
+  }
+
+  // Everything that arrives at `s` up to the end, which is the last entry.
+  static void ReceiveAll(int s, std::vector<std::string>* received) {
+    for (int i = 0; i < 200'000; ++i) {
+      received->push_back(ReceiveText(s));
+      if (received->back().substr(0, 5) == "errno") return;
+    }
+  }
+
+  // Before the leaks are counted: the engine keeps its descriptors.
+  void SetUp() override {
+    const auto [a, b] = ConnectedHandles(Transport::kUnix);
+    char byte;
+    EXPECT_EQ(Outcome(brecv(a, &byte, 1, now() + 1)), -ETIMEDOUT);
+    hclose(a);
+    hclose(b);
+    leaks_.emplace();
+  }
+
+  std::optional<FdLeakCheck> leaks_;
+  int client_ = -1;
+  int server_ = -1;
+};
+
+INSTANTIATE_TEST_SUITE_P(Transports, WsTest,
+                         testing::Values(Transport::kPair, Transport::kUnix, Transport::kTcp),
+                         testing::PrintToStringParamName());
+
+TEST_P(WsTest, OpeningHandshake) {
+  const auto [a, b] = ConnectedHandles(GetParam());
+  Bundle bundle(&Runtime::Current());
+  char resource[32];
+  char host[32];
+  ASSERT_TRUE(bundle
+                  .Go([&, b = b] {
+                    server_ = ws_attach_server(b, WS_TEXT, resource, sizeof(resource), host,
+                                               sizeof(host), -1);
+                  })
+                  .ok());
+  client_ = ws_attach_client(a, WS_TEXT, "/chat?room=1", "example.org:8080", -1);
+  ASSERT_EQ(bundle.Wait(Deadline::Never()), 0);
+  ASSERT_GT(client_, 0);
+  ASSERT_GT(server_, 0);
+  EXPECT_STREQ(resource, "/chat?room=1");
+  EXPECT_STREQ(host, "example.org:8080");
+  EXPECT_EQ(SendText(client_, "hello", -1), 0);
+  EXPECT_EQ(ReceiveText(server_), "hello");
+  Close();
+}
+
+TEST_P(WsTest, HalfClose) {
+  Connect();
+  Bundle bundle(&Runtime::Current());
+  int raw_of_server = -1;
+  ASSERT_EQ(ws_done(client_, 1000, "bye", 3, -1), 0);
+  ASSERT_TRUE(bundle
+                  .Go([&] {
+                    for (int i = 0; i < 1000; ++i) {
+                      ASSERT_EQ(SendText(server_, absl::StrCat("message ", i), -1), 0);
+                    }
+                    EXPECT_EQ(ReceiveText(server_), absl::StrCat("errno ", EPIPE));
+                    int status = -1;
+                    char reason[123];
+                    EXPECT_EQ(ws_status(server_, &status, reason, sizeof(reason)), 3);
+                    EXPECT_EQ(status, 1000);
+                    EXPECT_EQ(std::string(reason, 3), "bye");
+                    raw_of_server = ws_detach(server_, 1000, nullptr, 0, -1);
+                    EXPECT_GT(raw_of_server, 0);
+                  })
+                  .ok());
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(ReceiveText(client_), absl::StrCat("message ", i));
+  const int raw_of_client = ws_detach(client_, -1);
+  ASSERT_GT(raw_of_client, 0);
+  ASSERT_EQ(bundle.Wait(Deadline::Never()), 0);
+  char got[4] = {};
+  EXPECT_EQ(bsend(raw_of_client, "ping", 4, -1), 0);
+  EXPECT_EQ(brecv(raw_of_server, got, 4, -1), 0);
+  EXPECT_EQ(std::string(got, 4), "ping");
+  EXPECT_EQ(bsend(raw_of_server, "pong", 4, -1), 0);
+  EXPECT_EQ(brecv(raw_of_client, got, 4, -1), 0);
+  EXPECT_EQ(std::string(got, 4), "pong");
+  EXPECT_EQ(hclose(raw_of_client), 0);
+  EXPECT_EQ(hclose(raw_of_server), 0);
+}
+
+TEST_P(WsTest, DoneErrors) {
+  Connect();
+  EXPECT_EQ(Outcome(ws_done(client_ + 1'000'000, 1000, nullptr, 0, -1)), -EBADF);
+  const int other = bundle();
+  EXPECT_EQ(Outcome(ws_done(other, 1000, nullptr, 0, -1)), -ENOTSUP);
+  EXPECT_EQ(hclose(other), 0);
+  for (const int status : {-1, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70'000}) {
+    EXPECT_EQ(Outcome(ws_done(client_, status, nullptr, 0, -1)), -EINVAL) << status;
+  }
+  EXPECT_EQ(Outcome(ws_done(client_, 0, "x", 1, -1)), -EINVAL);
+  EXPECT_EQ(Outcome(ws_done(client_, 1000, "\xff", 1, -1)), -EINVAL);
+  EXPECT_EQ(Outcome(ws_done(client_, 1000, nullptr, 1, -1)), -EINVAL);
+  const std::string reason(124, 'r');
+  EXPECT_EQ(Outcome(ws_done(client_, 1000, reason.data(), 124, -1)), -EMSGSIZE);
+  EXPECT_EQ(ws_done(client_, 1000, reason.data(), 123, -1), 0);
+  EXPECT_EQ(Outcome(ws_done(client_, 1000, nullptr, 0, -1)), -EPIPE);
+  EXPECT_EQ(Outcome(SendText(client_, "x", -1)), -EPIPE);
+  EXPECT_EQ(ReceiveText(server_), absl::StrCat("errno ", EPIPE));
+  char got[123];
+  EXPECT_EQ(Outcome(ws_status(server_, nullptr, got, 122)), -EMSGSIZE);
+  EXPECT_EQ(ws_status(server_, nullptr, got, 123), 123);
+  // The peer is gone: what we send is lost with the connection.
+  ASSERT_EQ(hclose(client_), 0);
+  client_ = -1;
+  EXPECT_EQ(ReceiveText(server_), absl::StrCat("errno ", EPIPE));
+  Close();
+}
+
+TEST_P(WsTest, StatusBeforeTheEndAndWithoutAClose) {
+  Connect();
+  EXPECT_EQ(Outcome(ws_status(server_, nullptr, nullptr, 0)), -EAGAIN);
+  // Not a word of good-bye: the bytestream ends below the WebSocket.
+  const auto [a, b] = ConnectedHandles(GetParam());
+  const int lonely = ws_attach_server(b, WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
+  ASSERT_GT(lonely, 0);
+  ASSERT_EQ(hclose(a), 0);
+  EXPECT_EQ(ReceiveText(lonely), absl::StrCat("errno ", ECONNRESET));
+  EXPECT_EQ(Outcome(ws_status(lonely, nullptr, nullptr, 0)), -ECONNRESET);
+  EXPECT_EQ(Outcome(ws_done(lonely, 1000, nullptr, 0, -1)), -ECONNRESET);
+  EXPECT_EQ(Outcome(SendText(lonely, "x", -1)), -ECONNRESET);
+  EXPECT_EQ(hclose(lonely), 0);
+  // A Close without a payload is status 0, as in ws_done.
+  ASSERT_EQ(ws_done(client_, 0, nullptr, 0, -1), 0);
+  EXPECT_EQ(ReceiveText(server_), absl::StrCat("errno ", EPIPE));
+  int status = -1;
+  EXPECT_EQ(ws_status(server_, &status, nullptr, 0), 0);
+  EXPECT_EQ(status, 0);
+  Close();
+}
+
+TEST_P(WsTest, OneReceiverAndOneSender) {
+  Connect();
+  Bundle bundle(&Runtime::Current());
+  ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(ReceiveText(client_), "x"); }).ok());
+  EXPECT_EQ(Outcome(ws_recv(client_, nullptr, nullptr, 0, -1)), -EBUSY);
+  EXPECT_EQ(Outcome(ws_detach(client_, 1000, nullptr, 0, -1)), -EBUSY);
+  const int fillers = FillUp(client_);
+  ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(SendText(client_, "waits", -1), 0); }).ok());
+  EXPECT_EQ(Outcome(SendText(client_, "y", -1)), -EBUSY);
+  EXPECT_EQ(Outcome(ws_done(client_, 1000, nullptr, 0, -1)), -EBUSY);
+  EXPECT_EQ(Outcome(msend(client_, "y", 1, -1)), -EBUSY);
+  for (int i = 0; i < fillers; ++i) ASSERT_EQ(ReceiveText(server_), "filler");
+  EXPECT_EQ(ReceiveText(server_), "waits");
+  EXPECT_EQ(SendText(server_, "x", -1), 0);
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  Close();
+}
+
+TEST_P(WsTest, CancelledCoroutineGetsEcanceledFromEveryCall) {
+  Connect();
+  Bundle bundle(&Runtime::Current());
+  ASSERT_TRUE(bundle
+                  .Go([&] {
+                    EXPECT_EQ(msleep(-1), -1);
+                    EXPECT_EQ(Outcome(SendText(client_, "x", -1)), -ECANCELED);
+                    EXPECT_EQ(Outcome(ws_recv(client_, nullptr, nullptr, 0, -1)), -ECANCELED);
+                    EXPECT_EQ(Outcome(ws_done(client_, 1000, nullptr, 0, -1)), -ECANCELED);
+                    EXPECT_EQ(Outcome(msend(client_, "x", 1, -1)), -ECANCELED);
+                    EXPECT_EQ(Outcome(mrecv(client_, nullptr, 0, -1)), -ECANCELED);
+                  })
+                  .ok());
+  bundle.CancelAndJoin();
+  EXPECT_EQ(SendText(client_, "fine", -1), 0);
+  EXPECT_EQ(ReceiveText(server_), "fine");
+  Close();
+}
+
+TEST_P(WsTest, ClosedWhileBlockedInEachCall) {
+  const std::vector<std::pair<const char*, std::function<ssize_t(int)>>> calls = {
+      {"ws_recv", [](int s) { return ws_recv(s, nullptr, nullptr, 0, -1); }},
+      {"ws_recvl", [](int s) { return ws_recvl(s, nullptr, nullptr, nullptr, -1); }},
+      {"mrecv", [](int s) { return mrecv(s, nullptr, 0, -1); }},
+      {"mrecvl", [](int s) { return mrecvl(s, nullptr, nullptr, -1); }},
+      {"ws_send", [](int s) { return SendText(s, "x", -1); }},
+      {"ws_sendl",
+       [](int s) {
+         iolist list = {const_cast<char*>("x"), 1, nullptr, 0};
+         return ws_sendl(s, WS_TEXT, &list, &list, -1);
+       }},
+      {"msend", [](int s) { return msend(s, "x", 1, -1); }},
+      {"msendl",
+       [](int s) {
+         iolist list = {const_cast<char*>("x"), 1, nullptr, 0};
+         return msendl(s, &list, &list, -1);
+       }},
+      {"ws_done", [](int s) { return ws_done(s, 1000, nullptr, 0, -1); }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    Connect();
+    FillUp(client_);
+    Bundle bundle(&Runtime::Current());
+    ASSERT_TRUE(bundle.Go([&, call = call] { EXPECT_EQ(Outcome(call(client_)), -EBADF); }).ok());
+    EXPECT_EQ(hclose(client_), 0);
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
+    client_ = -1;
+    Close();
+  }
+}
+
+TEST_P(WsTest, ReceiveInterruptedAtEveryWaitDeliversTheWholeMessage) {
+  for (const int error : {ETIMEDOUT, ECANCELED}) {
+    const int waits = SweepWaits(error, [&](WaitFault& fault) {
+      Coroutine nobody;
+      fault.set_only(&nobody);  // until the call that is looked at
+      Connect();
+      const std::string sent(20'000, 'm');
+      Bundle bundle(&Runtime::Current());
+      // The sender's waits do not count.
+      const ssize_t first = InCoroutine([&] {
+        fault.set_only(Runtime::Current().current());
+        EXPECT_TRUE(bundle.Go([&] { EXPECT_EQ(SendText(client_, sent, -1), 0); }).ok());
+        std::string buffer(sent.size(), '?');
+        const ssize_t size = ws_recv(server_, nullptr, buffer.data(), buffer.size(), -1);
+        const int got = errno;
+        EXPECT_TRUE(size < 0 || buffer == sent);
+        return size >= 0 ? size : -got;
+      });
+      if (fault.hit() && first < 0) {
+        EXPECT_EQ(first, -error);
+        EXPECT_EQ(ReceiveText(server_), sent);
+      } else {
+        EXPECT_EQ(first, static_cast<ssize_t>(sent.size()));
+      }
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      EXPECT_EQ(SendText(client_, "next", -1), 0);
+      EXPECT_EQ(ReceiveText(server_), "next");
+      Close();
+    });
+    // The system decides whether TCP has to wait at all.
+    EXPECT_GE(waits, GetParam() == Transport::kTcp ? 0 : 2);
+  }
+}
+
+TEST_P(WsTest, SendInterruptedAtEveryWaitIsAllOrNothing) {
+  for (const int error : {ETIMEDOUT, ECANCELED}) {
+    const int waits = SweepWaits(error, [&](WaitFault& fault) {
+      Coroutine nobody;
+      fault.set_only(&nobody);  // until the call that is looked at
+      Connect();
+      const std::string large(20'000, 'm');
+      const int fillers = FillUp(client_);
+      std::vector<std::string> received;
+      Bundle bundle(&Runtime::Current());
+      const ssize_t sent = InCoroutine([&] {
+        fault.set_only(Runtime::Current().current());
+        EXPECT_TRUE(bundle
+                        .Go([&] {
+                          EXPECT_EQ(msleep(0), 0);
+                          ReceiveAll(server_, &received);
+                        })
+                        .ok());
+        return Outcome(SendText(client_, large, -1));
+      });
+      EXPECT_TRUE(sent == 0 || sent == -error) << sent;
+      EXPECT_EQ(SendText(client_, "after", -1), 0);
+      EXPECT_EQ(ws_done(client_, 1000, nullptr, 0, -1), 0);
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      std::vector<std::string> expected(fillers, "filler");
+      if (sent == 0) expected.push_back(large);
+      expected.push_back("after");
+      expected.push_back(absl::StrCat("errno ", EPIPE));
+      EXPECT_TRUE(received == expected) << received.size() << " of " << expected.size();
+      Close();
+    });
+    // The system decides whether TCP has to wait at all.
+    EXPECT_GE(waits, GetParam() == Transport::kTcp ? 0 : 2);
+  }
+}
+
+TEST_P(WsTest, DoneInterruptedAtEveryWaitCanBeCalledAgain) {
+  for (const int error : {ETIMEDOUT, ECANCELED}) {
+    const int waits = SweepWaits(error, [&](WaitFault& fault) {
+      Coroutine nobody;
+      fault.set_only(&nobody);  // until the call that is looked at
+      Connect();
+      FillUp(client_);
+      std::vector<std::string> received;
+      Bundle bundle(&Runtime::Current());
+      const ssize_t done = InCoroutine([&] {
+        fault.set_only(Runtime::Current().current());
+        EXPECT_TRUE(bundle
+                        .Go([&] {
+                          EXPECT_EQ(msleep(0), 0);
+                          ReceiveAll(server_, &received);
+                        })
+                        .ok());
+        return Outcome(ws_done(client_, 3000, "over", 4, -1));
+      });
+      if (done == -error) {
+        // Nothing was sent, so messages still go.
+        EXPECT_EQ(SendText(client_, "after", -1), 0);
+        EXPECT_EQ(ws_done(client_, 3000, "over", 4, -1), 0);
+      } else {
+        EXPECT_EQ(done, 0);
+      }
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      EXPECT_EQ(received.back(), absl::StrCat("errno ", EPIPE));
+      EXPECT_EQ(received[received.size() - 2], done == 0 ? "filler" : "after");
+      int status = 0;
+      char reason[8];
+      EXPECT_EQ(ws_status(server_, &status, reason, sizeof(reason)), 4);
+      EXPECT_EQ(status, 3000);
+      Close();
+    });
+    // The system decides whether TCP has to wait at all.
+    EXPECT_GE(waits, GetParam() == Transport::kTcp ? 0 : 1);
+  }
+}
+
+TEST_P(WsTest, DetachInterruptedAtEveryWaitClosesEverything) {
+  for (const int error : {ETIMEDOUT, ECANCELED}) {
+    const int waits = SweepWaits(error, [&](WaitFault& fault) {
+      Coroutine nobody;
+      fault.set_only(&nobody);  // until the call that is looked at
+      Connect();
+      FillUp(client_);
+      std::vector<std::string> received;
+      int raw_of_server = -1;
+      Bundle bundle(&Runtime::Current());
+      const ssize_t raw = InCoroutine([&] {
+        fault.set_only(Runtime::Current().current());
+        EXPECT_TRUE(bundle
+                        .Go([&] {
+                          EXPECT_EQ(msleep(0), 0);
+                          ReceiveAll(server_, &received);
+                          raw_of_server = ws_detach(server_, 1000, nullptr, 0, -1);
+                        })
+                        .ok());
+        return Outcome(ws_detach(client_, 1000, nullptr, 0, -1));
+      });
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
+      EXPECT_EQ(Outcome(hclose(server_)), -EBADF);
+      if (raw >= 0) {
+        EXPECT_GT(raw_of_server, 0);
+        EXPECT_EQ(hclose(static_cast<int>(raw)), 0);
+      } else {
+        EXPECT_EQ(raw, -error);
+      }
+      // The peer has an end of one kind or the other; nobody waits for ever.
+      EXPECT_EQ(received.back().substr(0, 5), "errno");
+      EXPECT_TRUE(raw_of_server <= 0 || hclose(raw_of_server) == 0);
+      client_ = server_ = -1;
+    });
+    // The system decides whether TCP has to wait at all.
+    EXPECT_GE(waits, GetParam() == Transport::kTcp ? 0 : 2);
+  }
+}
+
+// The peer does not read, the buffers are full, the deadline is ahead: a send that really waits.
+TEST_P(WsTest, SendThatWaitedInVainLeavesTheConnectionUsable) {
+  Connect();
+  const int fillers = FillUpForGood(client_);
+  EXPECT_EQ(Outcome(SendText(client_, "too late", now() + 30)), -ETIMEDOUT);
+  EXPECT_EQ(Outcome(SendText(client_, "too late", now() + 30)), -ETIMEDOUT);
+  for (int i = 0; i < fillers; ++i) ASSERT_EQ(ReceiveText(server_), "filler");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(SendText(client_, absl::StrCat("later ", i), -1), 0);
+    ASSERT_EQ(ReceiveText(server_), absl::StrCat("later ", i));
+  }
+  Close();
+}
+
+TEST_P(WsTest, MessageWhoseDeadlinePassesAfterItsFirstByteArrivesWhole) {
+  Connect();
+  const std::string large(512 * 1024, 'x');
+  EXPECT_EQ(InCoroutine([&] { return Outcome(SendText(client_, large, now() + 20)); }), 0);
+  EXPECT_EQ(ReceiveText(server_), large);
+  EXPECT_EQ(SendText(client_, "next", -1), 0);
+  EXPECT_EQ(ReceiveText(server_), "next");
+  Close();
+}
+
+TEST_P(WsTest, ReceiveTimesOutAHundredTimesInOneMessage) {
+  Connect();
+  const std::string sent(1 << 20, 'm');
+  Bundle bundle(&Runtime::Current());
+  ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(SendText(client_, sent, -1), 0); }).ok());
+  std::string buffer(sent.size(), '?');
+  int timeouts = 0;
+  ssize_t size = -1;
+  for (int i = 0; i < 1'000'000 && size < 0; ++i) {
+    size = ws_recv(server_, nullptr, buffer.data(), buffer.size(), 0);
+    if (size >= 0) break;
+    ASSERT_EQ(errno, ETIMEDOUT);
+    ++timeouts;
+    std::memset(buffer.data(), '?', buffer.size());
+    ASSERT_EQ(yield(), 0);
+  }
+  EXPECT_EQ(size, static_cast<ssize_t>(sent.size()));
+  EXPECT_EQ(buffer, sent);
+  EXPECT_GE(timeouts, 100);
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  Close();
+}
+
+TEST_P(WsTest, MemoryOfTheCaller) {
+  const auto [a, b] = ConnectedHandles(GetParam());
+  ws_storage client_memory;
+  ws_storage server_memory;
+  client_ = ws_attach_client_mem(a, WS_NOHTTP, nullptr, nullptr, &client_memory, -1);
+  server_ = ws_attach_server_mem(b, WS_NOHTTP, nullptr, 0, nullptr, 0, &server_memory, -1);
+  ASSERT_GT(client_, 0);
+  ASSERT_GT(server_, 0);
+  EXPECT_EQ(msend(client_, "x", 1, -1), 0);
+  char got[2];
+  EXPECT_EQ(mrecv(server_, got, sizeof(got), -1), 1);
+  Close();
+  const auto [c, d] = ConnectedHandles(GetParam());
+  EXPECT_EQ(Outcome(ws_attach_client_mem(c, WS_NOHTTP, nullptr, nullptr, nullptr, -1)), -EINVAL);
+  EXPECT_EQ(Outcome(hclose(c)), -EBADF);
+  EXPECT_EQ(hclose(d), 0);
+}
+
+TEST_P(WsTest, AttachErrors) {
+  auto [a, b] = ConnectedHandles(GetParam());
+  EXPECT_EQ(Outcome(ws_attach_client(a + 1'000'000, WS_NOHTTP, nullptr, nullptr, -1)), -EBADF);
+  const int other = bundle();
+  EXPECT_EQ(Outcome(ws_attach_client(other, WS_NOHTTP, nullptr, nullptr, -1)), -ENOTSUP);
+  EXPECT_EQ(hclose(other), 0);
+  {
+    Bundle bundle(&Runtime::Current());
+    ASSERT_TRUE(bundle
+                    .Go([a = a] {
+                      char byte;
+                      EXPECT_EQ(Outcome(brecv(a, &byte, 1, -1)), -ECANCELED);
+                    })
+                    .ok());
+    EXPECT_EQ(Outcome(ws_attach_client(a, WS_NOHTTP, nullptr, nullptr, -1)), -EBUSY);
+  }
+  client_ = ws_attach_client(a, WS_NOHTTP, nullptr, nullptr, -1);
+  EXPECT_GT(client_, 0);
+  EXPECT_EQ(Outcome(ws_attach_server(b, 64, nullptr, 0, nullptr, 0, -1)), -EINVAL);
+  EXPECT_EQ(Outcome(hclose(b)), -EBADF);
+  Close();
+}
+
+}  // namespace
+}  // namespace halfpipe::websocket
