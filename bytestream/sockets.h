@@ -407,7 +407,8 @@ int BundleGoMem(int h, Call call, void* stack, size_t size) {
 } /* namespace halfpipe */
 
 /* dill_go(worker(a, b)) runs the call in a new coroutine; see dill_go_fn() for what it returns. The
-   bundle, stack and size are evaluated by the caller. In the "_mem" forms a comma of a template
+   arguments of the call are evaluated on the new stack, and must not wait: accept first, then go.
+   The bundle, stack and size are evaluated by the caller. In the "_mem" forms a comma of a template
    needs parentheses round it. */
 #define dill_go(...) (::halfpipe::sockets_internal::Go([&] { __VA_ARGS__; }))
 #define dill_go_mem(call, stack, size) \
