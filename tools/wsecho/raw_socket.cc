@@ -39,6 +39,8 @@ void RawSocket::Send(absl::string_view bytes) {
             static_cast<ssize_t>(bytes.size()));
 }
 
+void RawSocket::EndSending() { EXPECT_EQ(shutdown(fd_, SHUT_WR), 0); }
+
 bool RawSocket::ReceiveSome(std::string* to, size_t max) {
   char buffer[4096];
   const ssize_t count = recv(fd_, buffer, std::min(max, sizeof(buffer)), 0);

@@ -19,6 +19,8 @@ class RawSocket {
   RawSocket& operator=(const RawSocket&) = delete;
 
   void Send(absl::string_view bytes);
+  // The peer sees the end of the stream.
+  void EndSending();
   // Exactly `size` bytes; fewer, and a failed test, at the end of the stream.
   std::string Receive(size_t size);
   // What comes up to and with `end`.
