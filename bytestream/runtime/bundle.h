@@ -29,7 +29,7 @@ namespace halfpipe {
 class Bundle {
  public:
   explicit Bundle(Runtime* runtime) : runtime_(runtime) {}
-  ~Bundle() { CancelAndJoin(); }
+  ~Bundle();
   Bundle(const Bundle&) = delete;
   Bundle& operator=(const Bundle&) = delete;
 
@@ -44,7 +44,8 @@ class Bundle {
   };
 
   // Runs `function` in a new coroutine, at once; returns when the caller's turn comes again. The
-  // function is moved to the new stack. ENOMEM: no stack. ECANCELED: the caller is being cancelled.
+  // function is moved to the new stack. ENOMEM: no stack. ECANCELED: the caller is being cancelled
+  // or may not wait (NoWaitScope), or CancelAndJoin() is at work.
   template <typename F>
   absl::Status Go(F&& function) {
     return Go(std::forward<F>(function), Placement());
@@ -58,6 +59,36 @@ class Bundle {
   // The same with an errno, or 0.
   template <typename F>
   int Start(F&& function, Placement placement) {
+    if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
+      return Start(&function, placement);
+    } else {
+      return StartObject(std::forward<F>(function), placement);
+    }
+  }
+
+  // Waits until all coroutines have finished: 0 (at once for an empty bundle), ETIMEDOUT or
+  // ECANCELED. EDEADLK: the caller is one of them. EBADF: the bundle was destroyed meanwhile.
+  ABSL_MUST_USE_RESULT int Wait(Deadline deadline);
+
+  // Cancels all coroutines: each gets ECANCELED from its present and every later wait. Returns at
+  // once. Those that are started later are not cancelled.
+  void Cancel();
+
+  // Cancel(), then waits for them to come out. Works in a cancelled coroutine too. Must not be
+  // called from a coroutine of this bundle, nor while another call of it is at work.
+  void CancelAndJoin();
+
+  // True if `coroutine` is one of this bundle's.
+  bool Contains(const Coroutine* coroutine) const { return coroutine->bundle == this; }
+
+  bool empty() { return coroutines_.empty(); }
+  Runtime* runtime() { return runtime_; }
+
+ private:
+  friend class Runtime;
+
+  template <typename F>
+  int StartObject(F&& function, Placement placement) {
     using Closure = std::decay_t<F>;
     const Runtime::Entry entry = {
         sizeof(Closure),
@@ -76,32 +107,12 @@ class Bundle {
     return runtime_->Start(this, entry, placement.memory, placement.memory_size);
   }
 
-  // Waits until all coroutines have finished: 0 (at once for an empty bundle), ETIMEDOUT or
-  // ECANCELED.
-  ABSL_MUST_USE_RESULT int Wait(Deadline deadline);
-
-  // Cancels all coroutines: each gets ECANCELED from its present and every later wait. Returns at
-  // once.
-  void Cancel();
-
-  // Cancel(), then waits for them to come out. Works in a cancelled coroutine too. Must not be
-  // called from a coroutine of this bundle.
-  void CancelAndJoin();
-
-  // True if the calling coroutine is one of this bundle's.
-  bool Contains(const Coroutine* coroutine) const { return coroutine->bundle == this; }
-
-  bool empty() { return coroutines_.empty(); }
-  Runtime* runtime() { return runtime_; }
-
- private:
-  friend class Runtime;
-
   void Finished(Coroutine* coroutine);
 
   Runtime* const runtime_;
   IntrusiveList<Coroutine, &Coroutine::bundle_link> coroutines_;
   WaiterList waiters_;
+  bool joining_ = false;  // CancelAndJoin() is at work
 };
 
 }  // namespace halfpipe

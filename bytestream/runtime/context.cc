@@ -3,8 +3,7 @@
 #include <cxxabi.h>
 
 #include <boost/context/detail/fcontext.hpp>
-#include <cstdint>
-#include <cstring>
+#include <cstddef>
 
 #include "absl/base/config.h"
 #include "bytestream/base/check.h"
@@ -19,8 +18,6 @@
 
 namespace halfpipe {
 
-using boost::context::detail::fcontext_t;
-using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
@@ -28,16 +25,6 @@ using boost::context::detail::transfer_t;
 struct ContextTrampoline {
   static void Run(transfer_t transfer) { Context::Start(transfer.fctx, transfer.data); }
 };
-
-namespace {
-
-// What a switch hands over: who left, and who is meant to run.
-struct Handover {
-  Context* from;
-  Context* to;
-};
-
-}  // namespace
 
 Context::~Context() {
 #ifdef ABSL_HAVE_THREAD_SANITIZER
@@ -50,63 +37,50 @@ void Context::Prepare(void* bottom, size_t size, Entry entry, void* argument) {
   argument_ = argument;
   stack_bottom_ = bottom;
   stack_size_ = size;
+  FindGlobals();
   position_ = make_fcontext(static_cast<char*>(bottom) + size, size, &ContextTrampoline::Run);
 #ifdef ABSL_HAVE_THREAD_SANITIZER
   fiber_ = __tsan_create_fiber(0);
 #endif
 }
 
-void Context::Start(void* position_of_from, void* handover) {
-  const Handover* const over = static_cast<Handover*>(handover);
-  Context* const self = over->to;
-  Context* const from = over->from;
-  from->position_ = position_of_from;
+void Context::FindGlobals() {
+  static_assert(offsetof(Exceptions, uncaught) + sizeof(Exceptions::uncaught) == kExceptionsSize);
+  globals_ = abi::__cxa_get_globals();
+}
+
+void Context::AnnounceLeaving([[maybe_unused]] Context* to, [[maybe_unused]] bool exit) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  __sanitizer_start_switch_fiber(exit ? nullptr : &fake_stack_, to->stack_bottom_, to->stack_size_);
+#endif
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+  if (fiber_ == nullptr) fiber_ = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(to->fiber_, 0);
+#endif
+}
+
+void Context::AnnounceArrival([[maybe_unused]] Context* from) {
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
   const void* bottom = nullptr;
   size_t size = 0;
-  __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);
+  __sanitizer_finish_switch_fiber(fake_stack_, &bottom, &size);
   // Whoever switched for the first time from a thread's own stack learns its bounds here.
   if (from->stack_bottom_ == nullptr) {
     from->stack_bottom_ = bottom;
     from->stack_size_ = size;
   }
 #endif
+}
+
+void Context::Start(void* position_of_from, void* leaving) noexcept {
+  Context* const from = static_cast<Context*>(leaving);
+  Context* const self = from->target_;
+  from->position_ = position_of_from;
+  if constexpr (kAnnounced) self->AnnounceArrival(from);
   self->entry_(self->argument_);
   HALFPIPE_CHECK(!"a coroutine's entry returned");
+  __builtin_unreachable();
 }
-
-void Context::Jump(Context* to, bool exit) {
-  static_assert(sizeof(Exceptions) >= sizeof(void*) + sizeof(unsigned int));
-  Handover handover = {this, to};
-  auto* const globals = reinterpret_cast<char*>(abi::__cxa_get_globals());
-  constexpr size_t kGlobalsSize = sizeof(void*) + sizeof(unsigned int);
-  std::memcpy(static_cast<void*>(&exceptions_), globals, kGlobalsSize);
-  std::memcpy(globals, &to->exceptions_, kGlobalsSize);
-#ifdef ABSL_HAVE_THREAD_SANITIZER
-  if (fiber_ == nullptr) fiber_ = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(to->fiber_, 0);
-#endif
-#ifdef ABSL_HAVE_ADDRESS_SANITIZER
-  __sanitizer_start_switch_fiber(exit ? nullptr : &fake_stack_, to->stack_bottom_, to->stack_size_);
-#else
-  static_cast<void>(exit);
-#endif
-  const transfer_t back = jump_fcontext(to->position_, &handover);
-  // Here again: somebody switched back, maybe somebody else than `to`.
-  Context* const from = static_cast<Handover*>(back.data)->from;
-  from->position_ = back.fctx;
-#ifdef ABSL_HAVE_ADDRESS_SANITIZER
-  const void* bottom = nullptr;
-  size_t size = 0;
-  __sanitizer_finish_switch_fiber(fake_stack_, &bottom, &size);
-  if (from->stack_bottom_ == nullptr) {
-    from->stack_bottom_ = bottom;
-    from->stack_size_ = size;
-  }
-#endif
-}
-
-void Context::SwitchTo(Context* to) { Jump(to, /*exit=*/false); }
 
 void Context::Exit(Context* to) {
   Jump(to, /*exit=*/true);

@@ -43,6 +43,8 @@ struct Coroutine {
   // Where it runs; for a stack of the caller's `pooled` is false.
   StackPool::Stack stack;
   bool pooled = false;
+  // The stack has room for what a poll calls: callbacks of streams. A caller's may not have.
+  bool polls = true;
 };
 
 }  // namespace halfpipe

@@ -63,9 +63,10 @@ class Engine {
   virtual void Attach(EngineFd* entry, int fd) = 0;
   virtual void Detach(EngineFd* entry) = 0;
 
-  // One recvmsg(2) or readv(2) into the pieces; count 0 is the end of the stream. For a socket that
-  // may carry descriptors pass `message`, whose control buffer is used and updated; its iovec is
-  // ignored. Flags of recvmsg that matter are set by the engine (close-on-exec).
+  // One recvmsg(2) on a socket into the pieces (those beyond IOV_MAX are left out); count 0 is the
+  // end of the stream. For a socket that may carry descriptors pass `message`, whose control buffer
+  // is used and updated; its iovec is ignored. Flags of recvmsg that matter are set by the engine
+  // (close-on-exec).
   virtual IoResult Receive(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message,
                            Deadline deadline) = 0;
 
@@ -79,7 +80,7 @@ class Engine {
   virtual IoResult Accept(EngineFd* entry, sockaddr_storage* address, socklen_t* address_size,
                           Deadline deadline) = 0;
 
-  // Connects the socket of `entry`; ETIMEDOUT leaves it half open, to be closed.
+  // Connects the socket of `entry`; ETIMEDOUT and ECANCELED leave it half open, to be closed.
   virtual int Connect(EngineFd* entry, const sockaddr* address, socklen_t address_size,
                       Deadline deadline) = 0;
 
@@ -87,14 +88,16 @@ class Engine {
   virtual int WaitReadable(EngineFd* entry, Deadline deadline) = 0;
   virtual int WaitWritable(EngineFd* entry, Deadline deadline) = 0;
 
-  // Arms the one-shot callback for the next time the entry becomes readable (writable): to be
-  // called after an operation gave EAGAIN-like ETIMEDOUT. Runs inside Poll(). An empty one disarms.
+  // Arms the one-shot callback for when the entry is readable (writable) or has failed; if it is so
+  // already, the next Poll() finds that out. Runs inside Poll(), in a NoWaitScope, and may detach
+  // or destroy any entry. (Where the descriptor cannot be registered it runs at once, for the
+  // operation will say why.) An empty one disarms.
   virtual void OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) = 0;
   virtual void OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) = 0;
 
   // Waits for a descriptor that is not attached, whoever owns it, as fdin(3) and fdout(3) do. It is
   // forgotten when the wait is over. EBADF: no such descriptor. EBUSY: another coroutine waits for
-  // the same direction. A regular file is always ready.
+  // the same direction, or the descriptor is attached. A regular file is always ready.
   virtual int WaitForeignFd(int fd, bool writable, Deadline deadline) = 0;
 
   // Whoever waits for `fd` in WaitForeignFd() gets EBADF: it is about to be closed.

@@ -17,6 +17,8 @@ namespace {
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
+constexpr uint32_t kAttachedEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
 // Errors of one connection that accept(2) hands on although the listener is well.
 bool IsErrorOfOneConnection(int error) {
   switch (error) {
@@ -35,6 +37,23 @@ bool IsErrorOfOneConnection(int error) {
   }
 }
 
+constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX of Linux
+
+// The events of `events`, or failures, that `fd` has now; 0 for none.
+int EventsNow(int fd, short events) {
+  pollfd state = {fd, events, 0};
+  int ready;
+  do {
+    ready = poll(&state, 1, 0);
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0 ? state.revents : 0;
+}
+
+void SetPieces(msghdr* message, absl::Span<const iovec> pieces) {
+  message->msg_iov = const_cast<iovec*>(pieces.data());
+  message->msg_iovlen = std::min(pieces.size(), kPiecesPerCall);
+}
+
 void WakeAll(Runtime* runtime, WaiterList* list, int result) {
   while (Waiter* const waiter = list->PopFront()) runtime->Wake(waiter, result);
 }
@@ -44,6 +63,11 @@ void WakeAll(Runtime* runtime, WaiterList* list, int result) {
 EpollEngine::~EpollEngine() {
   if (epoll_fd_ >= 0) close(epoll_fd_);
   if (wakeup_fd_ >= 0) close(wakeup_fd_);
+  if (!runtime_->ending()) return;
+  for (auto& [fd, foreign] : foreign_) {
+    foreign->entry.readers.Forget();
+    foreign->entry.writers.Forget();
+  }
 }
 
 // Makes the descriptors at the first need of them. 0 or an errno.
@@ -84,6 +108,10 @@ void EpollEngine::Detach(EngineFd* entry) {
   for (int i = next_event_; i < event_count_; ++i) {
     if (events_[i].data.ptr == entry) events_[i].events = 0;
   }
+  if (runtime_->ending()) {
+    entry->readers.Forget();
+    entry->writers.Forget();
+  }
   WakeAll(runtime_, &entry->readers, EBADF);
   WakeAll(runtime_, &entry->writers, EBADF);
 }
@@ -92,11 +120,21 @@ int EpollEngine::Register(EngineFd* entry) {
   if (entry->registered) return 0;
   if (const int error = Open()) return error;
   epoll_event event = {};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = kAttachedEvents;
   event.data.ptr = entry;
   if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, entry->fd, &event) < 0) return errno;
   entry->registered = true;
   return 0;
+}
+
+// Registers, or has the present state reported again: the edge may have come, and found nobody,
+// since the caller last looked.
+int EpollEngine::Rearm(EngineFd* entry) {
+  if (!entry->registered) return Register(entry);
+  epoll_event event = {};
+  event.events = kAttachedEvents;
+  event.data.ptr = entry;
+  return epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, entry->fd, &event) < 0 ? errno : 0;
 }
 
 int EpollEngine::WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline) {
@@ -139,8 +177,7 @@ IoResult EpollEngine::Receive(EngineFd* entry, absl::Span<const iovec> pieces, m
   if (message == nullptr) message = &plain;
   const size_t control_size = message->msg_controllen;
   return Retry(entry, &entry->readers, deadline, [&] {
-    message->msg_iov = const_cast<iovec*>(pieces.data());
-    message->msg_iovlen = pieces.size();
+    SetPieces(message, pieces);
     message->msg_controllen = control_size;
     return recvmsg(entry->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   });
@@ -150,8 +187,7 @@ IoResult EpollEngine::Send(EngineFd* entry, absl::Span<const iovec> pieces, msgh
                            bool more, Deadline deadline) {
   msghdr plain = {};
   if (message == nullptr) message = &plain;
-  message->msg_iov = const_cast<iovec*>(pieces.data());
-  message->msg_iovlen = pieces.size();
+  SetPieces(message, pieces);
   const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   return Retry(entry, &entry->writers, deadline,
                [&] { return sendmsg(entry->fd, message, flags); });
@@ -171,8 +207,6 @@ IoResult EpollEngine::Accept(EngineFd* entry, sockaddr_storage* address, socklen
 
 int EpollEngine::Connect(EngineFd* entry, const sockaddr* address, socklen_t address_size,
                          Deadline deadline) {
-  // A Unix socket whose listener's queue is full gives EAGAIN, and nothing tells when there is
-  // room.
   int64_t pause_nanos = 100'000;
   for (;;) {
     if (entry->detached) return EBADF;
@@ -180,55 +214,69 @@ int EpollEngine::Connect(EngineFd* entry, const sockaddr* address, socklen_t add
     const int error = errno;
     if (error == EINPROGRESS || error == EINTR) return FinishConnect(entry, deadline);
     if (error != EAGAIN || address->sa_family != AF_UNIX) return error;
-    const int64_t now = runtime_->clock().NowNanos();
-    if (deadline.ExpiredAt(now)) return ETIMEDOUT;
-    const Deadline again = Deadline::AtNanos(now + pause_nanos);
-    if (const int slept = runtime_->SleepUntil(std::min(again, deadline))) return slept;
+    if (const int ended = PauseConnect(entry, pause_nanos, deadline)) return ended;
     pause_nanos = std::min<int64_t>(pause_nanos * 2, 50'000'000);
   }
 }
 
+// A Unix socket whose listener's queue is full gives EAGAIN, and nothing tells when there is room.
+// Waits a while; 0 to try again.
+int EpollEngine::PauseConnect(EngineFd* entry, int64_t pause_nanos, Deadline deadline) {
+  const Deadline again = Deadline::AtNanos(runtime_->clock().NowNanos() + pause_nanos);
+  Waiter waiter;
+  entry->writers.PushBack(&waiter);  // so that Detach() ends it
+  const int error = runtime_->Wait(&waiter, std::min(again, deadline));
+  if (error != ETIMEDOUT) return error;
+  const int64_t now = runtime_->clock().NowNanos();
+  // A wait that ended before its time was not allowed to wait.
+  return deadline.ExpiredAt(now) || !again.ExpiredAt(now) ? ETIMEDOUT : 0;
+}
+
 int EpollEngine::FinishConnect(EngineFd* entry, Deadline deadline) {
+  if (const int error = WaitReady(entry, &entry->writers, POLLOUT, deadline)) return error;
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (getsockopt(entry->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
+  return error;
+}
+
+// Waits until poll(2) sees one of `events` or a failure. Looks once more after a timeout or
+// cancellation, so that what has happened counts.
+int EpollEngine::WaitReady(EngineFd* entry, WaiterList* list, short events, Deadline deadline) {
+  int ended = 0;
   for (;;) {
-    pollfd state = {entry->fd, POLLOUT, 0};
-    const int ready = poll(&state, 1, 0);
-    if (ready < 0 && errno != EINTR) return errno;
-    if (ready > 0) {
-      int error = 0;
-      socklen_t size = sizeof(error);
-      if (getsockopt(entry->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
-      return error;
+    if (entry->detached) return EBADF;
+    if (EventsNow(entry->fd, events) != 0) return 0;
+    if (ended != 0) return ended;
+    const int waited = WaitFor(entry, list, deadline);
+    if (waited == ETIMEDOUT || waited == ECANCELED) {
+      ended = waited;
+    } else if (waited != 0) {
+      return waited;
     }
-    if (const int error = WaitFor(entry, &entry->writers, deadline)) return error;
   }
 }
 
 int EpollEngine::WaitReadable(EngineFd* entry, Deadline deadline) {
-  if (entry->detached) return EBADF;
-  pollfd state = {entry->fd, POLLIN, 0};
-  if (poll(&state, 1, 0) > 0) return 0;
-  return WaitFor(entry, &entry->readers, deadline);
+  return WaitReady(entry, &entry->readers, POLLIN, deadline);
 }
 
 int EpollEngine::WaitWritable(EngineFd* entry, Deadline deadline) {
-  if (entry->detached) return EBADF;
-  pollfd state = {entry->fd, POLLOUT, 0};
-  if (poll(&state, 1, 0) > 0) return 0;
-  return WaitFor(entry, &entry->writers, deadline);
+  return WaitReady(entry, &entry->writers, POLLOUT, deadline);
 }
 
 void EpollEngine::OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
   entry->on_readable = nullptr;
   if (!callback || entry->detached) return;
   // A descriptor that cannot be registered is reported at once: the operation will say why.
-  if (Register(entry) != 0) return callback();
+  if (Rearm(entry) != 0) return callback();
   entry->on_readable = std::move(callback);
 }
 
 void EpollEngine::OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
   entry->on_writable = nullptr;
   if (!callback || entry->detached) return;
-  if (Register(entry) != 0) return callback();
+  if (Rearm(entry) != 0) return callback();
   entry->on_writable = std::move(callback);
 }
 
@@ -241,19 +289,23 @@ int EpollEngine::UpdateForeign(Foreign* foreign) {
   epoll_event event = {};
   event.events = interest;
   event.data.ptr = &entry;
-  const int operation = foreign->interest == 0 ? EPOLL_CTL_ADD
-                        : interest == 0        ? EPOLL_CTL_DEL
-                                               : EPOLL_CTL_MOD;
-  if (epoll_ctl(epoll_fd_, operation, entry.fd, &event) < 0) return errno;
-  foreign->interest = interest;
-  return 0;
+  int operation = foreign->interest == 0 ? EPOLL_CTL_ADD
+                  : interest == 0        ? EPOLL_CTL_DEL
+                                         : EPOLL_CTL_MOD;
+  int result = epoll_ctl(epoll_fd_, operation, entry.fd, &event);
+  if (result < 0 && errno == ENOENT && operation == EPOLL_CTL_MOD) {
+    // The number was closed and given out again behind our back.
+    result = epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, entry.fd, &event);
+  }
+  foreign->interest = result < 0 ? 0 : interest;
+  if (result == 0 || operation == EPOLL_CTL_DEL) return 0;
+  return errno == EEXIST ? EBUSY : errno;
 }
 
 int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
   if (fd < 0) return EBADF;
-  pollfd state = {fd, static_cast<short>(writable ? POLLOUT : POLLIN), 0};
-  const int ready = poll(&state, 1, 0);
-  if (ready > 0) return (state.revents & POLLNVAL) != 0 ? EBADF : 0;
+  const short wanted = writable ? POLLOUT : POLLIN;
+  if (const int events = EventsNow(fd, wanted)) return (events & POLLNVAL) != 0 ? EBADF : 0;
   if (const int error = Open()) return error;
 
   std::unique_ptr<Foreign>& slot = foreign_[fd];
@@ -269,14 +321,21 @@ int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
   int error = UpdateForeign(foreign);
   if (error == 0) error = runtime_->Wait(&waiter, deadline);
   waiter.link.Unlink();
+  // ForgetForeignFd() may have taken it away.
   const auto found = foreign_.find(fd);
-  if (found == foreign_.end() || found->second.get() != foreign) return error;  // was forgotten
+  if (found != foreign_.end() && found->second.get() == foreign) Forget(foreign);
+  // What has happened counts, although a timeout or cancellation was noticed first.
+  const bool ended = error == ETIMEDOUT || error == ECANCELED;
+  return ended && !deadline.is_immediate() && EventsNow(fd, wanted) != 0 ? 0 : error;
+}
+
+// Drops what nobody waits for any more.
+void EpollEngine::Forget(Foreign* foreign) {
   static_cast<void>(UpdateForeign(foreign));
-  if (foreign->entry.readers.empty() && foreign->entry.writers.empty()) {
-    Detach(&foreign->entry);
-    foreign_.erase(fd);
-  }
-  return error;
+  if (!foreign->entry.readers.empty() || !foreign->entry.writers.empty()) return;
+  const int fd = foreign->entry.fd;
+  Detach(&foreign->entry);
+  foreign_.erase(fd);
 }
 
 void EpollEngine::ForgetForeignFd(int fd) {
@@ -316,13 +375,18 @@ int EpollEngine::PollTimeoutMillis(Deadline until) {
   return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
 }
 
+// Without descriptors nothing but the clock ends a wait: look for Wakeup() in between.
+void EpollEngine::PollClockOnly(int timeout_millis) {
+  constexpr int kSliceMillis = 10;
+  if (wakeup_pending_.exchange(false) || timeout_millis == 0) return;
+  poll(nullptr, 0, timeout_millis < 0 ? kSliceMillis : std::min(timeout_millis, kSliceMillis));
+}
+
 void EpollEngine::Poll(Deadline until) {
-  const int timeout = PollTimeoutMillis(until);
-  if (epoll_fd_ < 0) {
-    // Nobody waits for a descriptor, and nobody can wake us but the clock.
-    if (timeout != 0) poll(nullptr, 0, timeout);
-    return;
-  }
+  int timeout = PollTimeoutMillis(until);
+  if (epoll_fd_ < 0 && (timeout == 0 || Open() != 0)) return PollClockOnly(timeout);
+  // Wakeup() sets the flag, then looks for the descriptor; Open() is done with it before this.
+  if (wakeup_pending_.exchange(false)) timeout = 0;
   const int count = epoll_wait(epoll_fd_, events_, kEventsPerPoll, timeout);
   event_count_ = std::max(count, 0);
   for (next_event_ = 0; next_event_ < event_count_;) {
@@ -330,6 +394,7 @@ void EpollEngine::Poll(Deadline until) {
     if (event.data.ptr == nullptr) {
       uint64_t times;
       static_cast<void>(!read(wakeup_fd_, &times, sizeof(times)));
+      wakeup_pending_ = false;
     } else if (event.events != 0) {
       Dispatch(static_cast<EngineFd*>(event.data.ptr), event.events);
     }
@@ -338,8 +403,11 @@ void EpollEngine::Poll(Deadline until) {
 }
 
 void EpollEngine::Wakeup() noexcept {
+  wakeup_pending_ = true;
+  const int fd = wakeup_fd_;
+  if (fd < 0) return;
   const uint64_t once = 1;
-  static_cast<void>(!write(wakeup_fd_, &once, sizeof(once)));
+  static_cast<void>(!write(fd, &once, sizeof(once)));
 }
 
 }  // namespace halfpipe

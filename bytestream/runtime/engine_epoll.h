@@ -3,7 +3,9 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
@@ -52,18 +54,25 @@ class EpollEngine final : public Engine {
 
   int Open();
   int Register(EngineFd* entry);
+  int Rearm(EngineFd* entry);
   int WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline);
   int UpdateForeign(Foreign* foreign);
   int FinishConnect(EngineFd* entry, Deadline deadline);
   void Dispatch(EngineFd* entry, uint32_t events);
+  void Forget(Foreign* foreign);
+  int PauseConnect(EngineFd* entry, int64_t pause_nanos, Deadline deadline);
+  int WaitReady(EngineFd* entry, WaiterList* list, short events, Deadline deadline);
   int PollTimeoutMillis(Deadline until);
+  void PollClockOnly(int timeout_millis);
 
   template <typename Attempt>
   IoResult Retry(EngineFd* entry, WaiterList* list, Deadline deadline, Attempt attempt);
 
   Runtime* const runtime_;
   int epoll_fd_ = -1;
-  int wakeup_fd_ = -1;
+  // These two are all that other threads touch.
+  std::atomic<int> wakeup_fd_ = -1;
+  std::atomic<bool> wakeup_pending_ = false;
   absl::flat_hash_map<int, std::unique_ptr<Foreign>> foreign_;
   // The batch that Poll() is working on; Detach() takes a dead entry's events out of it.
   epoll_event events_[kEventsPerPoll];

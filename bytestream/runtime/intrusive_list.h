@@ -26,7 +26,7 @@ class ListLink {
 
   void InsertBefore(ListLink* other, void* owner) {
     if (other == this) return;
-    Unlink();
+    if (linked()) Unlink();
     owner_ = owner;
     previous_ = other->previous_;
     next_ = other;
@@ -53,6 +53,10 @@ class IntrusiveList {
 
   bool empty() const { return !head_.linked(); }
 
+  // Becomes empty without touching the elements, which may be gone: they are never to be used, not
+  // even destroyed.
+  void Forget() { head_.next_ = head_.previous_ = &head_; }
+
   // Moves `element` here, wherever it was listed through kLink before.
   void PushBack(T* element) { (element->*kLink).InsertBefore(&head_, element); }
   void PushFront(T* element) { (element->*kLink).InsertBefore(head_.next_, element); }
@@ -60,7 +64,7 @@ class IntrusiveList {
   // The first element, which stays; null if there is none.
   T* Front() { return empty() ? nullptr : Owner(head_.next_); }
 
-  // The element behind `element`, null at the end.
+  // The element behind `element`, which is in this list; null at the end.
   T* Next(T* element) {
     ListLink* const next = (element->*kLink).next_;
     return next == &head_ ? nullptr : Owner(next);

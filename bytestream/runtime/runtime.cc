@@ -19,19 +19,21 @@ thread_local Runtime* current_runtime = nullptr;
 // Room that a coroutine's own code must have below its control block and closure.
 constexpr size_t kMinUsableStack = 1024;
 
-void CheckCanary(const Coroutine* coroutine) {
-  if (!coroutine->stack.canary) return;
+}  // namespace
+
+void Runtime::CheckCanary(const Coroutine* coroutine) {
   if (*static_cast<uint64_t*>(coroutine->stack.bottom) == StackPool::kCanary) return;
   std::fprintf(stderr, "halfpipe: stack overflow in coroutine %s\n", coroutine->name);
   std::abort();
 }
 
-}  // namespace
-
 // Owns the runtime that Current() made for this thread.
 class RuntimeHolder {
  public:
-  ~RuntimeHolder() { delete runtime_; }
+  ~RuntimeHolder() {
+    // Where exit() was called in a coroutine, this runs on its stack. The process is ending anyway.
+    if (runtime_ != nullptr && runtime_->current_ == &runtime_->main_) delete runtime_;
+  }
 
   Runtime* Make() {
     runtime_ = new Runtime;
@@ -55,7 +57,7 @@ Runtime::Runtime() : Runtime(Options()) {}
 
 Runtime::Runtime(Options options)
     : clock_(options.clock != nullptr ? options.clock : &Clock::System()),
-      stack_pool_(options.stack_bytes) {
+      stack_pool_(options.stack_bytes, options.stack_guard) {
   previous_runtime_ = std::exchange(current_runtime, this);
   previous_clock_ = Clock::SetCurrent(clock_);
   engine_ = options.make_engine ? options.make_engine(this) : MakeEngine(this);
@@ -63,9 +65,13 @@ Runtime::Runtime(Options options)
 
 Runtime::~Runtime() {
   HALFPIPE_CHECK(implicit_ || coroutine_count_ == 0);
-  HALFPIPE_CHECK(current_ == &main_ || implicit_);
+  HALFPIPE_CHECK(current_ == &main_);
+  ending_ = implicit_;
+  ready_.Forget();
   extension_.reset();
   engine_.reset();
+  GiveBackSpareStack();
+  if (poller_.stack.bottom != nullptr) stack_pool_.Put(poller_.stack);
   if (implicit_) {
     stack_pool_.Abandon();
     buffer_pool_.Abandon();
@@ -74,21 +80,36 @@ Runtime::~Runtime() {
   Clock::SetCurrent(previous_clock_);
 }
 
+bool Runtime::Expired(Deadline deadline) {
+  if (deadline.is_never()) return false;
+  return deadline.is_immediate() || deadline.ExpiredAt(clock_->NowNanos());
+}
+
 int Runtime::Wait(Waiter* waiter, Deadline deadline) {
   int error = CheckCancelled();
-  if (error == 0 && no_wait_depth_ > 0) error = ETIMEDOUT;
-  if (error == 0 && !deadline.is_never() && deadline.ExpiredAt(clock_->NowNanos())) {
-    error = ETIMEDOUT;
-  }
-  if (error == 0 && wait_observer_ != nullptr) {
-    error = wait_observer_->OnWait(current_, deadline);
-    if (error == ECANCELED) current_->cancelled = true;
-  }
-  if (error != 0) {
-    waiter->link.Unlink();
-    return error;
+  if (error == 0 && (no_wait_depth_ > 0 || Expired(deadline))) error = ETIMEDOUT;
+  if (error == 0) return WaitUnexpired(waiter, deadline);
+  waiter->link.Unlink();
+  return error;
+}
+
+int Runtime::WaitUnexpired(Waiter* waiter, Deadline deadline) {
+  if (wait_observer_ != nullptr) {
+    if (const int error = wait_observer_->OnWait(current_, deadline)) {
+      if (error == ECANCELED) current_->cancelled = true;
+      waiter->link.Unlink();
+      return error;
+    }
   }
   return Suspend(waiter, deadline);
+}
+
+Coroutine* Runtime::NextReadySlowly() {
+  do {
+    if (!current_->polls) return &poller_;
+    PollEvents();
+  } while (ready_.empty());
+  return ready_.PopFront();
 }
 
 int Runtime::WaitShielded(Waiter* waiter) {
@@ -108,6 +129,7 @@ int Runtime::Suspend(Waiter* waiter, Deadline deadline) {
 }
 
 void Runtime::Wake(Waiter* waiter, int result) {
+  if (ending_) return;
   Coroutine* const coroutine = waiter->coroutine;
   if (coroutine == nullptr) return;
   waiter->coroutine = nullptr;
@@ -123,19 +145,12 @@ void Runtime::Cancel(Coroutine* coroutine) {
   if (coroutine->waiter != nullptr && !coroutine->shielded) Wake(coroutine->waiter, ECANCELED);
 }
 
-int Runtime::Yield() {
-  if (const int error = CheckCancelled()) return error;
-  if (no_wait_depth_ > 0) return 0;
-  ready_.PushBack(current_);
-  SwitchAway();
-  return CheckCancelled();
-}
-
 int Runtime::SleepUntil(Deadline deadline) {
   if (const int error = CheckCancelled()) return error;
-  if (deadline.ExpiredAt(clock_->NowNanos())) return Yield();
+  if (no_wait_depth_ > 0) return 0;
+  if (Expired(deadline)) return Yield();
   Waiter waiter;
-  const int result = Wait(&waiter, deadline);
+  const int result = WaitUnexpired(&waiter, deadline);
   return result == ETIMEDOUT ? 0 : result;
 }
 
@@ -165,67 +180,99 @@ void Runtime::FireTimers() {
   }
 }
 
-void Runtime::PollEvents(Deadline until) {
+void Runtime::ReleaseHeldOutput() {
+  // What is held anew meanwhile stays for the next time.
+  IntrusiveList<HeldOutput, &HeldOutput::held_link> now;
+  while (HeldOutput* const output = held_.Front()) now.PushBack(output);
+  NoWaitScope no_wait(this);
+  while (HeldOutput* const output = now.PopFront()) output->ReleaseHeldOutput();
+}
+
+void Runtime::PollEvents() {
   switches_since_poll_ = 0;
-  while (HeldOutput* const output = held_.PopFront()) {
-    NoWaitScope no_wait(this);
-    output->ReleaseHeldOutput();
+  if (!held_.empty()) ReleaseHeldOutput();
+  // Only now is it known whether there is anything to wait for: output may have made a coroutine of
+  // this runtime ready.
+  Deadline until = Deadline::Immediately();
+  if (ready_.empty() && held_.empty()) {
+    GiveBackSpareStack();
+    const TimerHeap::Node* const timer = timers_.Earliest();
+    until = timer != nullptr ? timer->deadline() : Deadline::Never();
   }
   engine_->Poll(until);
   FireTimers();
 }
 
-Coroutine* Runtime::NextReady() {
-  for (;;) {
-    if (ready_.empty()) {
-      const TimerHeap::Node* const timer = timers_.Earliest();
-      PollEvents(timer != nullptr ? timer->deadline() : Deadline::Never());
-    } else if (++switches_since_poll_ >= kSwitchesPerPoll) {
-      PollEvents(Deadline::Immediately());
-    }
-    if (Coroutine* const next = ready_.PopFront()) return next;
-  }
-}
-
-void Runtime::SwitchAway() {
-  Coroutine* const next = NextReady();
-  if (next != current_) SwitchTo(next);
-  operations_ = 0;
-  turn_started_nanos_ = -1;
-}
-
-void Runtime::SwitchTo(Coroutine* next) {
-  Coroutine* const self = current_;
-  CheckCanary(self);
-  current_ = next;
-  self->context.SwitchTo(&next->context);
-  AfterSwitch();
-}
-
-// The first thing in a flow that has just been resumed, or begins.
-void Runtime::AfterSwitch() {
-  if (finished_ == nullptr) return;
+void Runtime::ReleaseFinished() {
   Coroutine* const finished = std::exchange(finished_, nullptr);
   const StackPool::Stack stack = finished->stack;
   const bool pooled = finished->pooled;
   finished->~Coroutine();
-  if (pooled) stack_pool_.Put(stack);
+  if (!pooled) {
+    StackPool::ForgetFrames(stack.bottom, stack.size);
+  } else if (spare_stack_.bottom == nullptr) {
+    spare_stack_ = stack;
+  } else {
+    stack_pool_.Put(stack);
+  }
+}
+
+StackPool::Stack Runtime::TakeStack() {
+  if (spare_stack_.bottom == nullptr) return stack_pool_.Get();
+  StackPool::ForgetFrames(spare_stack_.bottom, spare_stack_.size);
+  return std::exchange(spare_stack_, StackPool::Stack{});
+}
+
+void Runtime::GiveBackSpareStack() {
+  if (spare_stack_.bottom == nullptr) return;
+  stack_pool_.Put(std::exchange(spare_stack_, StackPool::Stack{}));
+}
+
+// A caller's memory as a stack, with a canary for want of a guard. Without `bottom` if that fails.
+StackPool::Stack Runtime::BorrowStack(void* memory, size_t memory_size) {
+  constexpr uintptr_t kAlignment = alignof(uint64_t);
+  const uintptr_t start = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t bottom = (start + kAlignment - 1) & ~(kAlignment - 1);
+  if (memory_size < bottom - start + sizeof(uint64_t) || !PreparePoller()) return {};
+  StackPool::Stack stack = {reinterpret_cast<void*>(bottom), memory_size - (bottom - start),
+                            /*canary=*/true};
+  *static_cast<uint64_t*>(stack.bottom) = StackPool::kCanary;
+  return stack;
+}
+
+bool Runtime::PreparePoller() {
+  if (poller_.stack.bottom != nullptr) return true;
+  poller_.stack = stack_pool_.Get();
+  if (poller_.stack.bottom == nullptr) return false;
+  poller_.name = "poller";
+  poller_.context.Prepare(poller_.stack.bottom, poller_.stack.size, &Runtime::PollerMain, this);
+  return true;
 }
 
 int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memory_size) {
   if (const int error = CheckCancelled()) return error;
+  if (no_wait_depth_ > 0 || bundle->joining_) return ECANCELED;
   const bool pooled = memory == nullptr;
-  const StackPool::Stack stack =
-      pooled ? stack_pool_.Get() : StackPool::Stack{memory, memory_size, /*canary=*/false};
+  const StackPool::Stack stack = pooled ? TakeStack() : BorrowStack(memory, memory_size);
   if (stack.bottom == nullptr) return ENOMEM;
-  // From the top: control block, closure, then what the coroutine may use.
-  const uintptr_t bottom = reinterpret_cast<uintptr_t>(stack.bottom);
   const size_t overhead =
       sizeof(Coroutine) + alignof(Coroutine) + entry.size + entry.alignment + kMinUsableStack;
   if (stack.size < overhead) {
     if (pooled) stack_pool_.Put(stack);
     return ENOMEM;
   }
+  Coroutine* const coroutine = Build(bundle, entry, stack, pooled);
+  bundle->coroutines_.PushBack(coroutine);
+  ++coroutine_count_;
+  ready_.PushBack(current_);
+  SwitchTo(coroutine);
+  return 0;
+}
+
+// Puts control block and closure at the top of `stack`, which has room for them.
+Coroutine* Runtime::Build(Bundle* bundle, const Entry& entry, const StackPool::Stack& stack,
+                          bool pooled) {
+  const uintptr_t bottom = reinterpret_cast<uintptr_t>(stack.bottom);
   uintptr_t top = bottom + stack.size;
   top = (top - sizeof(Coroutine)) & ~(uintptr_t{alignof(Coroutine)} - 1);
   Coroutine* const coroutine = new (reinterpret_cast<void*>(top)) Coroutine;
@@ -236,29 +283,29 @@ int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memo
   coroutine->bundle = bundle;
   coroutine->stack = stack;
   coroutine->pooled = pooled;
+  coroutine->polls = pooled;
   entry.construct(coroutine->closure, entry.from);
-  coroutine->context.Prepare(stack.bottom, top - bottom, &Runtime::CoroutineMain, this);
-  bundle->coroutines_.PushBack(coroutine);
-  ++coroutine_count_;
-  ready_.PushBack(current_);
-  SwitchTo(coroutine);
-  operations_ = 0;
-  turn_started_nanos_ = -1;
-  return 0;
+  coroutine->context.Prepare(stack.bottom, top - bottom, &Runtime::CoroutineMain, bundle->runtime_);
+  return coroutine;
 }
 
 void Runtime::CoroutineMain(void* argument) {
   Runtime* const runtime = static_cast<Runtime*>(argument);
   runtime->AfterSwitch();
-  runtime->operations_ = 0;
-  runtime->turn_started_nanos_ = -1;
   Coroutine* const self = runtime->current_;
   self->run(self->closure);
   runtime->Finish(self);
 }
 
+// The flow that polls when a coroutine on a small stack would have to.
+void Runtime::PollerMain(void* argument) {
+  Runtime* const runtime = static_cast<Runtime*>(argument);
+  runtime->AfterSwitch();
+  for (;;) runtime->SwitchTo(runtime->NextReady());
+}
+
 void Runtime::Finish(Coroutine* self) {
-  CheckCanary(self);
+  if (self->stack.canary) CheckCanary(self);
   --coroutine_count_;
   self->bundle->Finished(self);
   Coroutine* const next = NextReady();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/base/attributes.h"
 #include "absl/functional/any_invocable.h"
 #include "bytestream/base/buffer_pool.h"
 #include "bytestream/base/clock.h"
@@ -27,7 +28,10 @@ class RuntimeExtension {
 // Something that holds bytes back and must let them go before the runtime waits for events.
 class HeldOutput {
  public:
-  virtual void ReleaseHeldOutput() = 0;  // must not wait
+  // Called once for each HoldOutput(), in a NoWaitScope. May make another object hold, which is
+  // released before the runtime waits; what cannot leave must not be held again but wait for its
+  // descriptor, or the runtime would turn without rest.
+  virtual void ReleaseHeldOutput() = 0;
   ListLink held_link;
 
  protected:
@@ -48,7 +52,8 @@ class WaitObserver {
 //
 // The first use of Current() makes a runtime for the thread, which ends with the thread: coroutines
 // that are suspended then are abandoned, and run no more code. A runtime made explicitly takes over
-// the thread's place for as long as it lives, and checks at its end that no coroutine is left.
+// the thread's place for as long as it lives, and checks at its end that no coroutine is left. They
+// nest, the last one made ends first; only coroutines of the innermost one may be running.
 //
 // Waiting functions return 0 or an errno, never a Status: they are on every hot path.
 //
@@ -62,6 +67,8 @@ class Runtime {
   struct Options {
     // Address space of a coroutine's stack, guard included.
     size_t stack_bytes = StackPool::kDefaultStackBytes;
+    // The strongest guard below stacks.
+    StackPool::Guard stack_guard = StackPool::Guard::kAdvice;
     // Borrowed, outlives the runtime; null for the system's monotonic clock.
     Clock* clock = nullptr;
     // Empty: MakeEngine().
@@ -71,7 +78,8 @@ class Runtime {
   // After this many operations without a wait, or this much time, a coroutine yields.
   static constexpr int kOperationsPerTurn = 64;
   static constexpr int64_t kNanosPerTurn = 1'000'000;
-  // After this many switches the engine is polled even if coroutines are ready.
+  // After this many switches held output is released and the engine polled even if coroutines are
+  // ready.
   static constexpr int kSwitchesPerPoll = 64;
 
   Runtime();
@@ -90,6 +98,10 @@ class Runtime {
   StackPool& stack_pool() { return stack_pool_; }
   Coroutine* current() { return current_; }
   std::unique_ptr<RuntimeExtension>& extension() { return extension_; }
+
+  // True while the runtime of a thread that ends is torn down. Its coroutines are abandoned: nobody
+  // may touch what lives on their stacks (waiters, links), which may have gone before.
+  bool ending() const { return ending_; }
 
   // Coroutines alive, the thread's own flow not counted.
   size_t coroutine_count() const { return coroutine_count_; }
@@ -139,8 +151,9 @@ class Runtime {
   };
 
   // Starts a coroutine in `bundle`. It runs at once; the caller goes to the end of the ready queue.
-  // `memory` is its stack, control block included (null: one of the pool). ENOMEM: no stack, or
-  // `memory_size` too small. ECANCELED: the caller is itself being cancelled.
+  // `memory` is its stack, control block included (null: one of the pool), borrowed until the
+  // coroutine has finished. ENOMEM: no stack, or `memory_size` too small. ECANCELED: the caller is
+  // itself being cancelled or may not wait, or the bundle is joining.
   int Start(Bundle* bundle, const Entry& entry, void* memory, size_t memory_size);
 
   // Lists `output` to be released before the next poll.
@@ -153,24 +166,40 @@ class Runtime {
   friend class NoWaitScope;
   friend class RuntimeHolder;
 
+  bool Expired(Deadline deadline);
+  int WaitUnexpired(Waiter* waiter, Deadline deadline);
   int Suspend(Waiter* waiter, Deadline deadline);
+  static void CheckCanary(const Coroutine* coroutine);
   Coroutine* NextReady();
+  Coroutine* NextReadySlowly();
   void SwitchAway();
   void SwitchTo(Coroutine* next);
   void AfterSwitch();
-  void PollEvents(Deadline until);
+  void ReleaseFinished();
+  void PollEvents();
+  void ReleaseHeldOutput();
   void FireTimers();
+  StackPool::Stack TakeStack();
+  void GiveBackSpareStack();
+  StackPool::Stack BorrowStack(void* memory, size_t memory_size);
+  bool PreparePoller();
+  static Coroutine* Build(Bundle* bundle, const Entry& entry, const StackPool::Stack& stack,
+                          bool pooled);
   [[noreturn]] void Finish(Coroutine* self);
   static void CoroutineMain(void* argument);
+  static void PollerMain(void* argument);
 
   Clock* const clock_;
   bool implicit_ = false;
+  bool ending_ = false;
   Runtime* previous_runtime_ = nullptr;
   Clock* previous_clock_ = nullptr;
   StackPool stack_pool_;
   BufferPool buffer_pool_;
   TimerHeap timers_;
   Coroutine main_;
+  Coroutine poller_;              // polls in place of coroutines on small stacks
+  StackPool::Stack spare_stack_;  // of the coroutine that finished last; goes back before a wait
   Coroutine* current_ = &main_;
   Coroutine* finished_ = nullptr;  // its stack is to be given back by the next flow
   IntrusiveList<Coroutine, &Coroutine::ready_link> ready_;
@@ -198,6 +227,47 @@ class NoWaitScope {
  private:
   Runtime* const runtime_;
 };
+
+// The way of a switch is inline, see Context::Jump().
+
+// Takes the next coroutine to run off the ready queue; polls while there is none.
+inline Coroutine* Runtime::NextReady() {
+  if (ready_.empty() || ++switches_since_poll_ >= kSwitchesPerPoll) return NextReadySlowly();
+  return ready_.PopFront();
+}
+
+// The first thing in a flow that has just been resumed, or begins.
+inline void Runtime::AfterSwitch() {
+  operations_ = 0;
+  turn_started_nanos_ = -1;
+  if (finished_ != nullptr) ReleaseFinished();
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Runtime::SwitchTo(Coroutine* next) {
+  Coroutine* const self = current_;
+  if (self->stack.canary) CheckCanary(self);
+  current_ = next;
+  self->context.SwitchTo(&next->context);
+  AfterSwitch();
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Runtime::SwitchAway() {
+  Coroutine* const next = NextReady();
+  if (next != current_) {
+    SwitchTo(next);
+  } else {
+    operations_ = 0;
+    turn_started_nanos_ = -1;
+  }
+}
+
+inline int Runtime::Yield() {
+  if (no_wait_depth_ > 0) return 0;
+  if (const int error = CheckCancelled()) return error;
+  ready_.PushBack(current_);
+  SwitchAway();
+  return CheckCancelled();
+}
 
 }  // namespace halfpipe
 

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <new>
 
 #include "absl/base/config.h"
@@ -22,27 +23,40 @@ namespace {
 constexpr size_t kPageSize = 4096;
 constexpr size_t kStacksPerSlab = 16;
 
-// A finished coroutine's frames leave marks in AddressSanitizer's shadow; the next one starts
-// clean.
-void ForgetFrames([[maybe_unused]] void* bottom, [[maybe_unused]] size_t size) {
-#ifdef ABSL_HAVE_ADDRESS_SANITIZER
-  ASAN_UNPOISON_MEMORY_REGION(bottom, size);
-#endif
+// Stacks guarded by mprotect in all pools of the process.
+std::atomic<size_t> protected_in_process = 0;
+
+bool TakeProtection() {
+  if (protected_in_process.fetch_add(1, std::memory_order_relaxed) < StackPool::kProtectedStacks) {
+    return true;
+  }
+  protected_in_process.fetch_sub(1, std::memory_order_relaxed);
+  return false;
 }
 
 }  // namespace
 
-StackPool::StackPool(size_t stack_bytes)
-    : stride_((std::max(stack_bytes, kMinStackBytes) + kPageSize - 1) / kPageSize * kPageSize) {}
+StackPool::StackPool(size_t stack_bytes, Guard guard)
+    : stride_((std::max(stack_bytes, kMinStackBytes) + kPageSize - 1) / kPageSize * kPageSize),
+      guard_(guard) {}
+
+void StackPool::ForgetFrames([[maybe_unused]] void* bottom, [[maybe_unused]] size_t size) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  ASAN_UNPOISON_MEMORY_REGION(bottom, size);
+#endif
+}
 
 StackPool::~StackPool() {
   HALFPIPE_CHECK(in_use_ == 0);
   while (slabs_ != nullptr) {
     Slab* const slab = slabs_;
     slabs_ = slab->next;
+    // Stacks that were abandoned still have frames.
+    ForgetFrames(slab->mapping, slab->size);
     munmap(slab->mapping, slab->size);
     delete slab;
   }
+  protected_in_process.fetch_sub(protected_, std::memory_order_relaxed);
 }
 
 StackPool::FreeStack* StackPool::Header(void* start) const {
@@ -54,11 +68,15 @@ void* StackPool::Start(FreeStack* header) const {
 }
 
 bool StackPool::InstallGuard(void* page) {
-  if (guard_by_madvise_) {
+  if (guard_ == Guard::kAdvice) {
     if (madvise(page, kPageSize, MADV_GUARD_INSTALL) == 0) return true;
-    guard_by_madvise_ = false;
+    guard_ = Guard::kProtection;  // an older kernel
   }
-  if (protected_ == kProtectedStacks || mprotect(page, kPageSize, PROT_NONE) != 0) return false;
+  if (guard_ == Guard::kCanary || !TakeProtection()) return false;
+  if (mprotect(page, kPageSize, PROT_NONE) != 0) {
+    protected_in_process.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
   ++protected_;
   return true;
 }

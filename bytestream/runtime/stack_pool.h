@@ -11,11 +11,16 @@ namespace halfpipe {
 //
 // A stack that comes back is handed out again first, and keeps at most kResidentBytes of memory.
 // Guards: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; costs no mapping), else mprotect
-// for the first kProtectedStacks stacks, because a process may have only 65,530 mappings; behind
-// those the lowest word is a canary, which the scheduler checks at every switch.
+// for the first kProtectedStacks stacks of the process, because it may have only 65,530 mappings;
+// for the others the lowest word is a canary, which the scheduler checks at every switch.
 //
 // One pool for each runtime; not thread-safe. Every stack must be back before the pool is
 // destroyed.
+//
+// Example:
+//   StackPool::Stack stack = pool.Get();
+//   if (stack.bottom == nullptr) return ENOMEM;
+//   context.Prepare(stack.bottom, stack.size, &Run, this);
 class StackPool {
  public:
   static constexpr size_t kDefaultStackBytes = 256 * 1024;
@@ -24,8 +29,11 @@ class StackPool {
   static constexpr size_t kProtectedStacks = 20'000;
   static constexpr uint64_t kCanary = 0x5ca1ab1e0ddba115;
 
+  // The strongest guard that a pool may use; less than the first is for tests.
+  enum class Guard { kAdvice, kProtection, kCanary };
+
   // `stack_bytes`, guard included, is rounded up to whole pages, and to kMinStackBytes.
-  explicit StackPool(size_t stack_bytes = kDefaultStackBytes);
+  explicit StackPool(size_t stack_bytes = kDefaultStackBytes, Guard guard = Guard::kAdvice);
   ~StackPool();
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;
@@ -36,8 +44,15 @@ class StackPool {
     bool canary = false;  // *bottom holds kCanary and nothing else guards the stack
   };
 
+  // A stack, or one without a `bottom` (ENOMEM). Its contents are unspecified.
   Stack Get();
+
+  // Gives back what Get() gave. No frame on it may be in use.
   void Put(const Stack& stack);
+
+  // Finished frames leave marks in AddressSanitizer's shadow of the `size` bytes at `bottom`; takes
+  // them off before the memory is used for something else. Nothing without the sanitizer.
+  static void ForgetFrames(void* bottom, size_t size);
 
   // The stacks that are out will never run again: the destructor may take them away.
   void Abandon() { in_use_ = 0; }
@@ -65,8 +80,8 @@ class StackPool {
   FreeStack* free_ = nullptr;
   Slab* slabs_ = nullptr;
   size_t in_use_ = 0;
-  size_t protected_ = 0;
-  bool guard_by_madvise_ = true;
+  size_t protected_ = 0;  // this pool's share of those of the process
+  Guard guard_;
 };
 
 }  // namespace halfpipe
