@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -173,19 +174,34 @@ absl::Status Inbound::Read(absl::Span<const IoSpan> slices, Deadline deadline) {
   return ReceiveStatus(only_skips ? Skip(TotalSize(slices), deadline) : ReadList(slices, deadline));
 }
 
+// Skipping to the end of a stream from which there is always something to receive never waits, and
+// may never end: others get their turns all the same, and a deadline counts.
+int Inbound::TakeTurns(int receives, Deadline deadline) {
+  runtime_->CountOperation();
+  if (error_ != 0) return error_;
+  if (const int cancelled = runtime_->CheckCancelled()) return cancelled;
+  const bool expired =
+      receives >= kReceivesPerExpiredSkip && deadline.ExpiredAt(runtime_->clock().NowNanos());
+  return expired ? ETIMEDOUT : 0;
+}
+
 int Inbound::Skip(size_t total, Deadline deadline) {
   const size_t credit = std::min(skip_credit_, total);
   size_t left = total - credit;
   skip_credit_ -= credit;
   if (left == 0) return 0;
-  for (;;) {
+  for (int receives = 0;; ++receives) {
     const size_t count = std::min(left, buffer_.size());
     buffer_.Consume(count);
     left -= count;
     if (left == 0) return 0;
-    Destination destination;
-    destination.with_spare = true;
-    const int error = ended_ ? EPIPE : Receive(&destination, 1, deadline);
+    int error = ended_ ? EPIPE : 0;
+    if (error == 0 && total == SIZE_MAX) error = TakeTurns(receives, deadline);
+    if (error == 0) {
+      Destination destination;
+      destination.with_spare = true;
+      error = Receive(&destination, 1, deadline);
+    }
     if (error != 0) {
       skip_credit_ = total - left;
       return error;

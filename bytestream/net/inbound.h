@@ -41,7 +41,9 @@ class InboundSource {
 // source.
 //
 // While nothing has arrived a waiting reader holds no block of the pool. A receive fills the
-// caller's memory first and the buffer's spare room behind it with one call of the source.
+// caller's memory first and the buffer's spare room behind it with one call of the source. A skip
+// of SIZE_MAX bytes is one to the end of the stream (EPIPE); it yields, and ends at its deadline,
+// also if the source gives bytes for ever.
 //
 // Example:
 //   class FdStream : public Bytestream, private InboundSource {
@@ -83,6 +85,8 @@ class Inbound {
 
   // What one receive may fill. Few pieces, because stacks are small; one more is for the spare.
   static constexpr size_t kPiecesMax = 7;
+  // So much an expired deadline still skips of a stream that gives without end.
+  static constexpr int kReceivesPerExpiredSkip = 64;
   struct Destination {
     iovec pieces[kPiecesMax + 1];
     size_t count = 0;
@@ -94,6 +98,7 @@ class Inbound {
   int Receive(Destination* destination, size_t reserve, Deadline deadline);
   int Attempt(Destination* destination, size_t reserve);
   int Skip(size_t total, Deadline deadline);
+  int TakeTurns(int receives, Deadline deadline);
   int ReadList(absl::Span<const IoSpan> slices, Deadline deadline);
   static void Offer(const SliceCursor<IoSpan>& cursor, size_t slice_count,
                     Destination* destination);

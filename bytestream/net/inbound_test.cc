@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -16,6 +17,7 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
+#include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "gtest/gtest.h"
 
@@ -42,6 +44,7 @@ class FakeSource final : public InboundSource {
     EXPECT_TRUE(deadline.is_immediate());
     EXPECT_FALSE(pieces.empty());
     largest_piece_count = std::max(largest_piece_count, pieces.size());
+    if (endless) return {pieces.front().iov_len, 0};
     if (steps_.empty()) return {0, ETIMEDOUT};
     Step& step = steps_.front();
     if (step.wait) return {0, ETIMEDOUT};
@@ -79,6 +82,7 @@ class FakeSource final : public InboundSource {
   size_t largest_piece_count = 0;
   int waits_announced = 0;
   int receives = 0;
+  bool endless = false;
   std::function<void()> on_wait;
 
  private:
@@ -269,6 +273,24 @@ TEST_F(InboundTest, AShorterSkipUsesTheCreditAndOthersEndIt) {
   EXPECT_EQ(text, "i");
   EXPECT_EQ(Read({-4}, &text), 0);  // j k l m, not what was skipped before
   EXPECT_EQ(PeekText(1), "n");
+}
+
+TEST_F(InboundTest, SkippingWithoutEndYieldsAndEndsAtItsDeadline) {
+  source.endless = true;
+  const IoSpan everything(nullptr, SIZE_MAX);
+  EXPECT_EQ(StatusErrno(inbound.Read({&everything, 1}, Deadline::Immediately())), ETIMEDOUT);
+  EXPECT_GT(inbound.bytes_received(), 0u);
+  EXPECT_EQ(inbound.buffered(), 0u);
+  Bundle bundle(&runtime);
+  int result = 0;
+  ASSERT_TRUE(
+      bundle.Go([&] {
+              result = StatusErrno(inbound.Read({&everything, 1}, Deadline::Never()));
+            })
+          .ok());
+  EXPECT_TRUE(inbound.busy());  // it yielded
+  bundle.CancelAndJoin();
+  EXPECT_EQ(result, ECANCELED);
 }
 
 TEST_F(InboundTest, ReadSomeStopsAtItsMinimumAndAtTheEnd) {
