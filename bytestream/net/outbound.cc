@@ -317,6 +317,7 @@ void Outbound::DropTail() {
 }
 
 void Outbound::WakeTailWaiters(int result) {
+  if (runtime_->ending()) tail_waiters_.Forget();
   while (Waiter* const waiter = tail_waiters_.PopFront()) runtime_->Wake(waiter, result);
 }
 
