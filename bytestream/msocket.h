@@ -14,9 +14,12 @@ extern "C" {
 #endif
 
 /* Sends one message of `len` bytes, borrowed until return. `deadline` is absolute milliseconds of
-   now(); -1 waits for ever, 0 does not wait. Returns 0 when the layer below has every byte, or -1
-   with errno: EINVAL     a NULL buffer with a length; a payload the protocol cannot carry; nothing
-   was sent EPIPE      our outbound half has ended EBUSY      another coroutine is sending
+   now(); -1 waits for ever, 0 does not wait.
+
+   Returns 0 when the layer below has every byte, or -1 with errno:
+     EINVAL     a NULL buffer with a length; a payload the protocol cannot carry; nothing was sent
+     EPIPE      our outbound half has ended
+     EBUSY      another coroutine is sending
      ETIMEDOUT, ECANCELED   nothing was sent; call again
      ECONNRESET the connection is broken
      ENOMEM, EBADF

@@ -41,10 +41,11 @@ struct dill_ws_storage {
    connection is closed.
 
    flags     WS_TEXT or WS_BINARY: the type of msend() and mrecv(). WS_NOHTTP leaves the handshake
-   out; resource and host may be NULL then. WS_GATHER: small replies to messages that came together
-             may leave together, at the latest when the receiver has to wait; without it each send
-   leaves at once. resource  path and query, such as "/chat?room=1" host      host[:port] for the
-   Host field
+             out; resource and host may be NULL then. WS_GATHER: small replies to messages that
+             came together may leave together, at the latest when the receiver has to wait; without
+             it each send leaves at once.
+   resource  path and query, such as "/chat?room=1"
+   host      host[:port] for the Host field
 
      EINVAL     bad flags, or a resource or host that may not be sent (such as CR or LF in it)
      EACCES     a well-formed answer that refuses
@@ -84,11 +85,13 @@ int dill_ws_attach_server_mem(int s, int flags, char* resource, size_t resourcel
 
    Returns 0 when the layer below has every byte. If time runs out, or the coroutine is cancelled,
    after the first byte has left, the rest leaves in the background and the call returns 0; a rest
-   above 1 MiB breaks the connection (ECONNRESET). EINVAL     bad flags, text that is not UTF-8, or
-   a NULL buffer with a length; nothing was sent EPIPE      our outbound half has ended: ws_done was
-   called; nothing was sent EBUSY      another coroutine is sending; nothing was sent ETIMEDOUT,
-   ECANCELED   nothing was sent; call again ECONNRESET the connection is broken ENOMEM, EBADF,
-   ENOTSUP */
+   above 1 MiB breaks the connection (ECONNRESET). Otherwise -1 with errno:
+     EINVAL     bad flags, text that is not UTF-8, or a NULL buffer with a length; nothing was sent
+     EPIPE      our outbound half has ended: ws_done was called; nothing was sent
+     EBUSY      another coroutine is sending; nothing was sent
+     ETIMEDOUT, ECANCELED   nothing was sent; call again
+     ECONNRESET the connection is broken
+     ENOMEM, EBADF, ENOTSUP */
 int dill_ws_send(int s, int flags, const void* buf, size_t len, int64_t deadline);
 
 /* The same with a list of buffers, which are one message. EINVAL also for a list that is NULL,
@@ -103,9 +106,10 @@ int dill_ws_sendl(int s, int flags, struct dill_iolist* first, struct dill_iolis
    buf, len where to; NULL skips up to len bytes
 
      EMSGSIZE   the message is larger than `len`; the connection lives, and the next receive skips
-   what is left of the message and gives the next one EPIPE      the peer has sent its Close:
-   ws_status() tells what it said EPROTO     the peer broke the protocol or a limit; the right Close
-   code was sent ETIMEDOUT, ECANCELED   nothing is lost: the next receive delivers the whole message
+                what is left of the message and gives the next one
+     EPIPE      the peer has sent its Close: ws_status() tells what it said
+     EPROTO     the peer broke the protocol or a limit; the right Close code was sent
+     ETIMEDOUT, ECANCELED   nothing is lost: the next receive delivers the whole message
      EINVAL     part of the message was skipped (NULL) by an interrupted call, and this one wants it
      ENOMEM     no memory to keep what an interrupted call has received; the inbound half has ended
      EBUSY      another coroutine is receiving

@@ -30,7 +30,7 @@ class EndNthWait final : public WaitObserver {
   // the thread's own flow count.
   EndNthWait(Runtime* runtime, int nth, int result);
   ~EndNthWait() override;
-  int OnWait(Coroutine* coroutine, Deadline deadline) override;
+  int OnWait(Coroutine* waiting, Deadline deadline) override;
 
   // Whether the N-th wait came.
   bool happened() const { return happened_; }

@@ -47,8 +47,8 @@ void Bundle::CancelAndJoin() {
   joining_ = false;
 }
 
-void Bundle::Finished(Coroutine* coroutine) {
-  coroutine->bundle_link.Unlink();
+void Bundle::Finished(Coroutine* member) {
+  member->bundle_link.Unlink();
   if (!empty()) return;
   while (Waiter* const waiter = waiters_.PopFront()) runtime_->Wake(waiter);
 }

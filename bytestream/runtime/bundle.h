@@ -79,7 +79,7 @@ class Bundle {
   void CancelAndJoin();
 
   // True if `coroutine` is one of this bundle's.
-  bool Contains(const Coroutine* coroutine) const { return coroutine->bundle == this; }
+  bool Contains(const Coroutine* member) const { return member->bundle == this; }
 
   bool empty() { return coroutines_.empty(); }
   Runtime* runtime() { return runtime_; }
@@ -107,7 +107,7 @@ class Bundle {
     return runtime_->Start(this, entry, placement.memory, placement.memory_size);
   }
 
-  void Finished(Coroutine* coroutine);
+  void Finished(Coroutine* member);
 
   Runtime* const runtime_;
   IntrusiveList<Coroutine, &Coroutine::bundle_link> coroutines_;

@@ -121,7 +121,7 @@ int Runtime::WaitShielded(Waiter* waiter) {
 
 int Runtime::Suspend(Waiter* waiter, Deadline deadline) {
   HALFPIPE_CHECK(no_wait_depth_ == 0);
-  waiter->coroutine = current_;
+  waiter->owner = current_;
   current_->waiter = waiter;
   if (!deadline.is_never()) timers_.Insert(&waiter->timer, deadline);
   SwitchAway();
@@ -130,9 +130,9 @@ int Runtime::Suspend(Waiter* waiter, Deadline deadline) {
 
 void Runtime::Wake(Waiter* waiter, int result) {
   if (ending_) return;
-  Coroutine* const coroutine = waiter->coroutine;
+  Coroutine* const coroutine = waiter->owner;
   if (coroutine == nullptr) return;
-  waiter->coroutine = nullptr;
+  waiter->owner = nullptr;
   waiter->result = result;
   waiter->link.Unlink();
   timers_.Remove(&waiter->timer);

@@ -44,7 +44,7 @@ class WaitObserver {
   virtual ~WaitObserver() = default;
   // Called before a coroutine suspends. 0 lets it; an errno (ETIMEDOUT, ECANCELED) ends the wait at
   // once with that result, and ECANCELED cancels the coroutine for good.
-  virtual int OnWait(Coroutine* coroutine, Deadline deadline) = 0;
+  virtual int OnWait(Coroutine* waiting, Deadline deadline) = 0;
 };
 
 // The scheduler of one thread: its coroutines, timers, I/O engine and pools. Coroutines take turns;
@@ -137,7 +137,7 @@ class Runtime {
   void CountOperation();
 
   // Marks a coroutine cancelled and ends its wait, if it is in one.
-  void Cancel(Coroutine* coroutine);
+  void Cancel(Coroutine* target);
 
   // How to make a coroutine: `construct(place, from)` builds the closure of `size` bytes at `place`
   // on the new stack, `run(place)` calls and destroys it.
@@ -169,7 +169,7 @@ class Runtime {
   bool Expired(Deadline deadline);
   int WaitUnexpired(Waiter* waiter, Deadline deadline);
   int Suspend(Waiter* waiter, Deadline deadline);
-  static void CheckCanary(const Coroutine* coroutine);
+  static void CheckCanary(const Coroutine* running);
   Coroutine* NextReady();
   Coroutine* NextReadySlowly();
   void SwitchAway();

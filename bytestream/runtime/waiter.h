@@ -14,7 +14,7 @@ struct Coroutine;
 struct Waiter {
   ListLink link;
   TimerHeap::Node timer;
-  Coroutine* coroutine = nullptr;  // set while it waits
+  Coroutine* owner = nullptr;  // set while it waits
   int result = 0;
 };
 

@@ -21,13 +21,13 @@ class WaitFault final : public WaitObserver {
   WaitFault& operator=(const WaitFault&) = delete;
 
   // From now on only waits of `coroutine` count.
-  void set_only(const Coroutine* coroutine) { only_ = coroutine; }
+  void set_only(const Coroutine* waiting) { only_ = waiting; }
 
   // True once a wait has been ended.
   bool hit() const { return left_ < 0; }
 
-  int OnWait(Coroutine* coroutine, Deadline) override {
-    if (left_ < 0 || (only_ != nullptr && coroutine != only_)) return 0;
+  int OnWait(Coroutine* waiting, Deadline) override {
+    if (left_ < 0 || (only_ != nullptr && waiting != only_)) return 0;
     return left_-- == 0 ? error_ : 0;
   }
 

@@ -52,8 +52,8 @@ enum class DecodeStatus : uint8_t { kDone, kNeedMore, kInvalid };
 // `in` may be any length; at most kMaxFrameHeaderSize (14) bytes are looked at.
 //   kDone      *header is set and *consumed is 2..14.
 //   kNeedMore  nothing consumed; call again with at least *needed bytes (2..14, more than `in`
-//   has). kInvalid   not a frame we accept; *error names the rule, close code 1002. A breach is
-//   told as
+//              has).
+//   kInvalid   not a frame we accept; *error names the rule, close code 1002. A breach is told as
 //              soon as its byte is there, and it is the same one however the bytes were cut.
 // Nothing else is written. Lengths must use the shortest form; the length's top bit must be 0.
 // Control frames carry FIN and at most 125 bytes. Whether a continuation may come now is not
