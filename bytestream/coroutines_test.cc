@@ -5,6 +5,7 @@
 
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -349,12 +350,31 @@ TEST_F(CoroutinesTest, OtherKindsOfHandles) {
   EXPECT_EQ(hclose(s[1]), 0);
 }
 
-TEST_F(CoroutinesTest, MsleepAndNow) {
+TEST(CoroutineTimeTest, MsleepAndNow) {
+  SimRuntime runtime;
   const int64_t start = now();
-  EXPECT_EQ(msleep(start + 2), 0);
-  EXPECT_GE(now(), start + 2);
+  EXPECT_EQ(msleep(start + 600'000), 0);
+  EXPECT_EQ(now(), start + 600'000);
   EXPECT_EQ(msleep(0), 0);
   EXPECT_EQ(msleep(start), 0);
+  EXPECT_EQ(now(), start + 600'000);
+}
+
+coroutine void SleepUntilDeadline(int64_t deadline, int* error) {
+  *error = msleep(deadline) == 0 ? 0 : errno;
+}
+
+TEST(CoroutineTimeTest, BundleWaitHasADeadline) {
+  SimRuntime runtime;
+  int error = -1;
+  const int64_t start = now();
+  const int h = go(SleepUntilDeadline(start + 10'000, &error));
+  EXPECT_FAILS(ETIMEDOUT, bundle_wait(h, start + 4'000));
+  EXPECT_EQ(now(), start + 4'000);
+  EXPECT_EQ(bundle_wait(h, start + 20'000), 0);
+  EXPECT_EQ(now(), start + 10'000);
+  EXPECT_EQ(error, 0);
+  EXPECT_EQ(hclose(h), 0);
 }
 
 TEST_F(CoroutinesTest, AThousandCoroutines) {
