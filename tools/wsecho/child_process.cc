@@ -102,7 +102,10 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::Write(absl::string_view bytes) {
-  EXPECT_EQ(write(in_fd_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  const auto end = std::chrono::steady_clock::now() + kBound;
+  while (!bytes.empty() && Pump(&bytes, MillisUntil(end))) {
+  }
+  EXPECT_TRUE(bytes.empty()) << "the program does not read; errors: " << err_.bytes;
 }
 
 void ChildProcess::CloseInput() {
@@ -135,11 +138,8 @@ bool ChildProcess::Pump(absl::string_view* input, int timeout_ms) {
   if (wanted[2].revents != 0) {
     const ssize_t count = write(in_fd_, input->data(), input->size());
     if (count > 0) input->remove_prefix(static_cast<size_t>(count));
-    const bool ended = count < 0 && errno == EPIPE;
-    if (ended || input->empty()) {
-      input->remove_prefix(input->size());
-      CloseInput();
-    }
+    // Nobody reads any more: that is the program's affair.
+    if (count < 0 && errno == EPIPE) input->remove_prefix(input->size());
   }
   return true;
 }
@@ -160,10 +160,10 @@ std::string ChildProcess::ReadLineFrom(Stream* stream) {
 }
 
 int ChildProcess::Finish(absl::string_view input) {
-  if (input.empty()) CloseInput();
   const auto end = std::chrono::steady_clock::now() + kBound;
-  while (Pump(&input, MillisUntil(end))) {
-  }
+  do {
+    if (input.empty()) CloseInput();
+  } while (Pump(&input, MillisUntil(end)));
   const bool ended = out_.fd < 0 && err_.fd < 0;
   EXPECT_TRUE(ended) << "the program goes on; output: " << out_.bytes.substr(0, 1000)
                      << "\nerrors: " << err_.bytes;

@@ -40,7 +40,7 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // Small input only: what the pipe takes.
+  // Takes what the program writes meanwhile, as do all that wait.
   void Write(absl::string_view bytes);
   void CloseInput();
 

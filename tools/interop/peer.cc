@@ -1,0 +1,40 @@
+#include "tools/interop/peer.h"
+
+#include <cstdlib>
+
+#include "gtest/gtest.h"
+#include "tools/wsecho/child_process.h"
+
+namespace halfpipe::tools {
+
+Peer NpmWs() {
+  return {.name = "NpmWs",
+          .probe = {"node", "-e", "require(process.env.HALFPIPE_WS_MODULE || 'ws')"},
+          .client = {"node", "tools/interop/ws_client.js"},
+          .server = {"node", "tools/interop/ws_server.js"}};
+}
+
+Peer PythonWebsockets() {
+  return {.name = "PythonWebsockets",
+          .probe = {kPython, "-c", "import websockets"},
+          .client = {kPython, "tools/interop/websockets_client.py"},
+          .server = {kPython, "tools/interop/websockets_server.py"}};
+}
+
+bool Installed(absl::string_view name, const std::vector<std::string>& probe) {
+  ChildProcess process(probe);
+  if (process.Finish("") == 0) return true;
+  const char* const required = getenv("HALFPIPE_REQUIRE_PEERS");
+  if (required != nullptr && absl::string_view(required) == "1") {
+    ADD_FAILURE() << name << " is required and not installed: " << process.errors();
+  }
+  return false;
+}
+
+std::vector<std::string> With(std::vector<std::string> command,
+                              const std::vector<std::string>& arguments) {
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+}  // namespace halfpipe::tools

@@ -1,0 +1,61 @@
+"""Python's websockets as a client.
+
+    websockets_client.py exchange URL               text, binary, 1 MiB, fragments, ping, close
+    websockets_client.py await-close URL CODE REASON
+
+Status 0 if everything was as it should be; else the reason is on standard error.
+"""
+
+import asyncio
+import sys
+
+import websockets
+
+
+def open_socket(url):
+    return websockets.connect(url, compression=None, max_size=None, ping_interval=None)
+
+
+async def expect_echo(socket, message):
+    await socket.send(message)
+    whole = message
+    if isinstance(message, list):
+        whole = type(message[0])().join(message)
+    answer = await socket.recv()
+    assert type(answer) is type(whole), f"sent {type(whole)}, received {type(answer)}"
+    assert answer == whole, f"an echo of {len(answer)} differs"
+
+
+async def exchange(url):
+    async with open_socket(url) as socket:
+        for message in (
+            "h\u00e9llo", "", "m" * (1 << 20), ["a", "\u00e9", "", "b"],
+            b"\0\xff\x80", b"", b"m" * (1 << 20), [b"a", b"\xc3", b"", b"\xa9"],
+        ):
+            await expect_echo(socket, message)
+        pong = await socket.ping("are you there")
+        await asyncio.wait_for(pong, 60)
+        await expect_echo(socket, "after the ping")
+        await socket.close(4001, "bye from the client")
+        # The answer repeats the code; a reason need not come back.
+        assert socket.close_code == 4001, socket.close_code
+
+
+async def await_close(url, code, reason):
+    async with open_socket(url) as socket:
+        print("open", flush=True)
+        try:
+            message = await socket.recv()
+        except websockets.ConnectionClosed:
+            closed = (socket.close_code, socket.close_reason)
+            assert closed == (int(code), reason), closed
+        else:
+            raise AssertionError(f"received {message!r}")
+
+
+def main():
+    run = {"exchange": exchange, "await-close": await_close}[sys.argv[1]]
+    asyncio.run(run(*sys.argv[2:]))
+
+
+main()

@@ -1,0 +1,44 @@
+"""Python's websockets as an echo server. What it does with a connection is in README.md."""
+
+import asyncio
+import sys
+
+import websockets
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+async def answer(socket, message):
+    if message == "ping me":
+        pong = await socket.ping("from the server")
+        pong.add_done_callback(lambda _: say("pong from the server"))
+    elif message == "close me":
+        await socket.close(4002, "as asked")
+    elif message == "cut it":
+        await socket.send(["in ", "three ", "pieces"])
+    else:
+        await socket.send(message)
+
+
+async def serve_connection(socket):
+    say("connection", socket.path, socket.request_headers["Host"])
+    try:
+        async for message in socket:
+            await answer(socket, message)
+    except websockets.ConnectionClosed:
+        pass
+    await socket.wait_closed()
+    say("closed", socket.close_code, socket.close_reason)
+
+
+async def main():
+    async with websockets.serve(
+        serve_connection, "127.0.0.1", 0, compression=None, max_size=None, ping_interval=None
+    ) as server:
+        say("port", server.sockets[0].getsockname()[1])
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+asyncio.run(main())

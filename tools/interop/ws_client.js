@@ -1,0 +1,65 @@
+// The npm package ws as a client.
+//
+//   ws_client.js exchange URL               text, binary, 1 MiB, fragments, ping, close
+//   ws_client.js await-close URL CODE REASON
+//
+// Status 0 if everything was as it should be; else the reason is on standard error.
+'use strict';
+const assert = require('assert');
+const WebSocket = require(process.env.HALFPIPE_WS_MODULE || 'ws');
+
+const closeOf = socket => new Promise(
+    resolve => socket.once('close', (code, reason) => resolve([code, reason.toString()])));
+
+function open(url) {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, {perMessageDeflate: false});
+    socket.once('open', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+const messageOf = socket =>
+    new Promise(resolve => socket.once('message', (data, isBinary) => resolve({data, isBinary})));
+
+async function expectEcho(socket, binary, pieces) {
+  const answer = messageOf(socket);
+  pieces.forEach((piece, i) => socket.send(piece, {binary, fin: i === pieces.length - 1}));
+  const {data, isBinary} = await answer;
+  assert.strictEqual(isBinary, binary);
+  assert.ok(data.equals(Buffer.concat(pieces)), `an echo of ${data.length} bytes differs`);
+}
+
+async function exchange(url) {
+  const socket = await open(url);
+  for (const binary of [false, true]) {
+    await expectEcho(socket, binary, [Buffer.from(binary ? [0, 255, 128] : 'h\u00e9llo')]);
+    await expectEcho(socket, binary, [Buffer.alloc(0)]);
+    await expectEcho(socket, binary, [Buffer.alloc(1 << 20, 'm')]);
+    // The cut is within a character.
+    await expectEcho(socket, binary, ['a', '\xc3', '\xa9', '', 'b'].map(
+        piece => Buffer.from(piece, 'latin1')));
+  }
+  const pong = new Promise(resolve => socket.once('pong', resolve));
+  socket.ping('are you there');
+  assert.strictEqual((await pong).toString(), 'are you there');
+  await expectEcho(socket, false, [Buffer.from('after the ping')]);
+  const closed = closeOf(socket);
+  socket.close(4001, 'bye from the client');
+  // The answer repeats the code; a reason need not come back.
+  assert.strictEqual((await closed)[0], 4001);
+}
+
+async function awaitClose(url, code, reason) {
+  const socket = await open(url);
+  const closed = closeOf(socket);
+  console.log('open');
+  assert.deepStrictEqual(await closed, [Number(code), reason]);
+}
+
+const [mode, ...rest] = process.argv.slice(2);
+const run = {'exchange': exchange, 'await-close': awaitClose}[mode];
+run(...rest).then(() => process.exit(0), error => {
+  console.error(error);
+  process.exit(1);
+});
