@@ -1,10 +1,11 @@
 #include "bytestream/runtime/runtime.h"
 
-#include <algorithm>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -23,7 +24,11 @@ constexpr size_t kMinUsableStack = 1024;
 
 void Runtime::CheckCanary(const Coroutine* coroutine) {
   if (*static_cast<uint64_t*>(coroutine->stack.bottom) == StackPool::kCanary) return;
-  std::fprintf(stderr, "halfpipe: stack overflow in coroutine %s\n", coroutine->name);
+  // Not fprintf(), which needs more stack than there may be.
+  const char* const texts[] = {"halfpipe: stack overflow in coroutine ", coroutine->name, "\n"};
+  for (const char* const text : texts) {
+    if (write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
+  }
   std::abort();
 }
 
