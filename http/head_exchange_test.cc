@@ -162,6 +162,21 @@ TEST_F(HeadExchangeTest, DefaultLimits) {
   }
 }
 
+// A head that has used up its limit is refused without waiting for one byte more.
+TEST_F(HeadExchangeTest, NothingIsWaitedForBehindTheLimit) {
+  const absl::string_view lines = "GET / HTTP/1.1\r\nA: 123\r\n";
+  Limits limits;
+  limits.head_bytes_max = lines.size();
+  ScriptedBytestreamPtr stream = MakeScripted(&runtime_);
+  stream->Deliver(lines);
+  HeadExchange exchange(&runtime_, std::move(stream), limits);
+  ASSERT_THAT(exchange.PeekRequestLine(kNow), IsOk());
+  exchange.TakeLine();
+  ASSERT_THAT(exchange.PeekField(kNow), IsOk());
+  exchange.TakeLine();
+  EXPECT_THAT(exchange.PeekField(kNow), IsErrno(EPROTO));
+}
+
 TEST_F(HeadExchangeTest, CutAnywhere) {
   const std::string sent = absl::StrCat(
       "\r\nGET /x HTTP/1.1\r\nHost: a\r\nX: ", std::string(1500, 'v'), "\r\nY:\r\n\r\n");
