@@ -25,9 +25,10 @@ namespace halfpipe {
 // An expired deadline still completes what needs no waiting.
 //
 // Errors common to all functions that wait (errno of the status, see errno_status.h):
-//   ETIMEDOUT   the deadline passed      \  nothing was received, or nothing was sent, as far as
-//   the ECANCELED   the coroutine is ending  /  caller is concerned: the same call may be made
-//   again EBUSY       another coroutine is in the same direction (one reader, one writer at a time)
+//   ETIMEDOUT   the deadline passed; as far as the caller is concerned nothing was received, or
+//               nothing was sent: the same call may be made again
+//   ECANCELED   the coroutine is ending; the same holds
+//   EBUSY       another coroutine is in the same direction (one reader, one writer at a time)
 //   ECONNRESET  the connection is broken; this direction stays so
 //   EBADF       Abort() was called, before or during the call
 //   ENOMEM      no memory to set received bytes aside: the inbound direction ends

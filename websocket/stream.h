@@ -60,15 +60,12 @@ struct CloseInfo {
 //   EBUSY       another coroutine is receiving (senders queue, each under its own deadline)
 //   EPIPE       send, Done: our outbound half has ended
 //   EPROTO      receive: the peer broke the protocol or a limit; a Close with the right code was
-//   sent
-//               (or goes as soon as it can); the status's message names the rule. Final.
+//               sent (or goes as soon as it can); the status's message names the rule. Final.
 //   ECONNRESET  the connection is broken, or ended without a Close, or failed by EPROTO
 //   EMSGSIZE    receive: the message is larger than the memory given; the next receive skips what
-//   is
-//               left of it, still checked, and gives the next message
+//               is left of it, still checked, and gives the next message
 //   EINVAL      send: text that is not UTF-8; nothing was sent. Receive: a list that wants bytes
-//   which
-//               an earlier, interrupted call for this message skipped
+//               which an earlier, interrupted call for this message skipped
 //   ENOMEM      receive: no memory to keep what an interrupted call has received; final
 //   EBADF       Abort() was called
 //

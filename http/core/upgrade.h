@@ -67,8 +67,7 @@ struct RequestAddress {
 //   4. in it `protocol`, perhaps with "/version", in any case    else kOtherProtocol
 //   5. in Connection the member `upgrade`, in any case           else kNotInConnection
 //   6. no content: bytes after the head must be the new protocol's, and a request with content
-//   would
-//      leave it open which are (RFC 9110 section 7.8 has the content read first). A single
+//      would leave it open which are (RFC 9110 section 7.8 has the content read first). A single
 //      Content-Length of 0 is let pass                           else kHasContent
 // Sets *address if it returns kNone.
 [[nodiscard]] UpgradeError JudgeUpgradeRequest(const RequestHead& head, absl::string_view protocol,
