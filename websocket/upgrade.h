@@ -24,10 +24,10 @@ namespace halfpipe::websocket {
 
 struct ClientUpgradeOptions {
   absl::string_view target = "/";  // path and query
-  absl::string_view host;          // host[:port] for the Host field
-  absl::Span<const absl::string_view> subprotocols;
-  absl::Span<const http::Field> extra_fields;
-  http::Limits limits;
+  absl::string_view host = {};     // host[:port] for the Host field
+  absl::Span<const absl::string_view> subprotocols = {};
+  absl::Span<const http::Field> extra_fields = {};
+  http::Limits limits = {};
   Entropy* entropy = &Entropy::System();  // of the key
 };
 
@@ -64,8 +64,8 @@ struct PlainResponse {
 
 struct ServerUpgradeOptions {
   // What we speak.
-  absl::Span<const absl::string_view> subprotocols;
-  http::Limits limits;
+  absl::Span<const absl::string_view> subprotocols = {};
+  http::Limits limits = {};
 };
 
 // Called with a good request: 0 accepts it, an HTTP status of 400..599 refuses it with that.
