@@ -1,8 +1,6 @@
 // The C calls for addresses.
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -11,17 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <optional>
-#include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "absl/status/statusor.h"
+#include "bytestream/base/errno_status.h"
 #include "bytestream/c_call.h"
-#include "bytestream/hosts_file.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/net/resolve.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_convert.h"
 #define DILL_DISABLE_RAW_NAMES
@@ -44,102 +39,51 @@ void ToIpaddr(const IpAddress& address, dill_ipaddr* addr) {
 
 namespace {
 
-constexpr char kHostsPath[] = "/etc/hosts";
-
-// Which families a mode admits, the preferred one first.
-struct Families {
-  IpFamily first = IpFamily::kIpv4;
-  bool other_too = true;
-};
-
-std::optional<Families> FamiliesOf(int mode) {
+std::optional<AddressChoice> ChoiceOf(int mode) {
   switch (mode) {
     case 0:
     case DILL_IPADDR_PREF_IPV4:
-      return Families{IpFamily::kIpv4, true};
+      return AddressChoice::kPreferIpv4;
     case DILL_IPADDR_PREF_IPV6:
-      return Families{IpFamily::kIpv6, true};
+      return AddressChoice::kPreferIpv6;
     case DILL_IPADDR_IPV4:
-      return Families{IpFamily::kIpv4, false};
+      return AddressChoice::kIpv4Only;
     case DILL_IPADDR_IPV6:
-      return Families{IpFamily::kIpv6, false};
+      return AddressChoice::kIpv6Only;
     default:
       return std::nullopt;
   }
 }
 
-// Sorts out and orders; within a family the order stays.
-std::vector<IpAddress> Choose(std::vector<IpAddress> addresses, Families families) {
-  const auto preferred = [&](const IpAddress& address) {
-    return address.family() == families.first;
-  };
-  const auto others = std::stable_partition(addresses.begin(), addresses.end(), preferred);
-  if (!families.other_too) addresses.erase(others, addresses.end());
-  return addresses;
-}
-
-// Addresses of the interface `name`, or nothing.
-std::vector<IpAddress> InterfaceAddresses(const char* name, uint16_t port) {
-  std::vector<IpAddress> found;
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) return found;
-  for (const ifaddrs* it = all; it != nullptr; it = it->ifa_next) {
-    if (it->ifa_addr == nullptr || std::strcmp(it->ifa_name, name) != 0) continue;
-    if ((it->ifa_flags & IFF_UP) == 0) continue;
-    std::optional<IpAddress> address = IpAddress::FromSockaddr(it->ifa_addr, sizeof(sockaddr_in6));
-    if (!address.has_value()) continue;
-    address->set_port(port);
-    found.push_back(*address);
-  }
-  freeifaddrs(all);
-  return found;
-}
-
-std::string ReadHostsFile() {
-  std::ifstream file(kHostsPath, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
-
 bool IsPort(int port) { return port >= 0 && port <= UINT16_MAX; }
 
 int Local(dill_ipaddr* addr, const char* name, int port, int mode) {
-  const std::optional<Families> families = FamiliesOf(mode);
-  if (addr == nullptr || !IsPort(port) || !families.has_value()) return EINVAL;
-  const uint16_t number = static_cast<uint16_t>(port);
-  if (name == nullptr) {
-    ToIpaddr(IpAddress::Any(families->first, number), addr);
-    return 0;
-  }
-  std::vector<IpAddress> addresses;
-  if (const std::optional<IpAddress> literal = IpAddress::Parse(name, number)) {
-    addresses.push_back(*literal);
-  } else {
-    addresses = InterfaceAddresses(name, number);
-  }
-  addresses = Choose(std::move(addresses), *families);
-  if (addresses.empty()) return ENODEV;
-  ToIpaddr(addresses.front(), addr);
+  const std::optional<AddressChoice> choice = ChoiceOf(mode);
+  if (addr == nullptr || !IsPort(port) || !choice.has_value()) return EINVAL;
+  if (name != nullptr && *name == '\0') return ENODEV;
+  const absl::StatusOr<IpAddress> address =
+      ResolveLocal(name != nullptr ? name : "", static_cast<uint16_t>(port), *choice);
+  if (!address.ok()) return StatusErrno(address.status());
+  ToIpaddr(*address, addr);
   return 0;
 }
 
-// How many addresses were found, those that are not stored included; or a negative errno.
+// How many addresses were stored; or a negative errno.
 int Remotes(dill_ipaddr* addrs, int capacity, const char* name, int port, int mode) {
-  const std::optional<Families> families = FamiliesOf(mode);
+  const std::optional<AddressChoice> choice = ChoiceOf(mode);
   if (name == nullptr || capacity < 0 || (addrs == nullptr && capacity > 0) || !IsPort(port) ||
-      !families.has_value()) {
+      !choice.has_value()) {
     return -EINVAL;
   }
   if (const int error = Runtime::Current().CheckCancelled()) return -error;
-  const uint16_t number = static_cast<uint16_t>(port);
-  std::vector<IpAddress> addresses;
-  if (const std::optional<IpAddress> literal = IpAddress::Parse(name, number)) {
-    addresses.push_back(*literal);
-  } else {
-    addresses = FindInHosts(ReadHostsFile(), name, number);
-  }
-  addresses = Choose(std::move(addresses), *families);
-  const size_t count = std::min(addresses.size(), static_cast<size_t>(capacity));
-  for (size_t i = 0; i < count; ++i) ToIpaddr(addresses[i], &addrs[i]);
+  if (*name == '\0') return 0;
+  const absl::StatusOr<std::vector<IpAddress>> addresses =
+      ResolveRemotes(name, static_cast<uint16_t>(port), *choice);
+  const int error = StatusErrno(addresses.status());
+  if (error == EADDRNOTAVAIL) return 0;
+  if (error != 0) return -error;
+  const size_t count = std::min(addresses->size(), static_cast<size_t>(capacity));
+  for (size_t i = 0; i < count; ++i) ToIpaddr((*addresses)[i], &addrs[i]);
   return static_cast<int>(count);
 }
 
