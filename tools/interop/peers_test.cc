@@ -58,7 +58,7 @@ TEST_P(PeersTest, SeesTheCloseOfWsecho) {
 
 TEST_P(PeersTest, SeesCodeAndReasonOfWscat) {
   ChildProcess cat({kWscat, "--listen=127.0.0.1:0", "--close=4003,au revoir \xc3\xa0 tous"});
-  const std::string url = After("wscat: listening on ", cat.ReadErrorLine());
+  const std::string url = After("listening on ", cat.ReadErrorLine());
   ChildProcess client(
       With(GetParam().client, {"await-close", url, "4003", "au revoir \xc3\xa0 tous"}));
   EXPECT_EQ(client.ReadLine(), "open");

@@ -35,7 +35,7 @@ mkfifo "$TEST_TMPDIR/errors"
 "$wscat" --listen=127.0.0.1:80 --echo 2> "$TEST_TMPDIR/errors" &
 exec 3< "$TEST_TMPDIR/errors"
 read -r line <&3
-[[ $line == 'wscat: listening on ws://127.0.0.1:80/' ]] || {
+[[ $line == 'listening on ws://127.0.0.1:80/' ]] || {
   echo "wscat says: $line"
   exit 1
 }

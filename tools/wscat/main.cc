@@ -80,7 +80,7 @@ absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
   if (!listening.ok()) return listening.status();
   const SocketFile file(endpoint.unix_path);
   Listener listener(runtime, *listening);
-  Say(absl::StrCat("listening on ", EndpointUrl(endpoint)));
+  std::fputs(absl::StrCat("listening on ", EndpointUrl(endpoint), "\n").c_str(), stderr);
   const absl::StatusOr<int> accepted = listener.Accept(Deadline::Never());
   if (!accepted.ok()) return accepted.status();
   return std::make_unique<FdStream>(runtime, *accepted);

@@ -52,7 +52,7 @@ class Echo {
 class Listening : public ChildProcess {
  public:
   explicit Listening(const std::vector<std::string>& flags = {}) : ChildProcess(Command(flags)) {
-    url_ = After("wscat: listening on ", ReadErrorLine());
+    url_ = After("listening on ", ReadErrorLine());
   }
   const std::string& url() const { return url_; }
 
@@ -154,7 +154,7 @@ TEST(WscatTest, TwoOfThemTalk) {
 TEST(WscatTest, OverAUnixSocket) {
   const std::string path = absl::StrCat(getenv("TEST_TMPDIR"), "/cat");
   ChildProcess listening({kProgram, absl::StrCat("--listen=unix:", path), "--echo"});
-  EXPECT_EQ(listening.ReadErrorLine(), absl::StrCat("wscat: listening on ws+unix:", path));
+  EXPECT_EQ(listening.ReadErrorLine(), absl::StrCat("listening on ws+unix:", path));
   ChildProcess cat({kProgram, absl::StrCat("unix:", path)});
   EXPECT_EQ(cat.Finish("hello\n"), 0);
   EXPECT_EQ(cat.output(), "hello\n");

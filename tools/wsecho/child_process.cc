@@ -18,7 +18,7 @@
 namespace halfpipe::tools {
 namespace {
 
-constexpr std::chrono::seconds kBound(60);
+constexpr std::chrono::seconds kBound(120);
 
 std::array<int, 2> Pipe() {
   std::array<int, 2> fds;

@@ -11,7 +11,7 @@
 namespace halfpipe::tools {
 
 // A program that a test runs, with pipes to its standard streams. For tests: what takes longer than
-// a minute or should not happen fails the test. Blocks the thread.
+// two minutes or should not happen fails the test. Blocks the thread.
 //
 // Example:
 //   ChildProcess server({"tools/wsecho/wsecho", "--listen=127.0.0.1:0"});
