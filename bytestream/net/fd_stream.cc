@@ -121,7 +121,7 @@ IoResult FdStream::ReceiveSome(absl::Span<const iovec> pieces, Deadline deadline
 }
 
 int FdStream::WaitReadable(Deadline deadline) {
-  return runtime_->engine().WaitReadable(&entry_, deadline);
+  return runtime_->engine().AwaitInput(&entry_, deadline);
 }
 
 IoResult FdStream::SendSome(absl::Span<const iovec> pieces, Deadline deadline) {

@@ -88,6 +88,12 @@ class Engine {
   virtual int WaitReadable(EngineFd* entry, Deadline deadline) = 0;
   virtual int WaitWritable(EngineFd* entry, Deadline deadline) = 0;
 
+  // As WaitReadable(), for a caller whose Receive() has found nothing and who has not waited since: saves
+  // looking again. May return 0 early; the caller receives again whatever comes out.
+  virtual int AwaitInput(EngineFd* entry, Deadline deadline) {
+    return WaitReadable(entry, deadline);
+  }
+
   // Arms the one-shot callback for when the entry is readable (writable) or has failed; if it is so
   // already, the next Poll() finds that out. Runs inside Poll(), in a NoWaitScope, and may detach
   // or destroy any entry. (Where the descriptor cannot be registered it runs at once, for the

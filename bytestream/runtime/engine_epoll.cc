@@ -265,6 +265,11 @@ int EpollEngine::WaitWritable(EngineFd* entry, Deadline deadline) {
   return WaitReady(entry, &entry->writers, POLLOUT, deadline);
 }
 
+// What arrived since the receive is an edge that is still to come, so there is nothing to look for.
+int EpollEngine::AwaitInput(EngineFd* entry, Deadline deadline) {
+  return WaitFor(entry, &entry->readers, deadline);
+}
+
 void EpollEngine::OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
   entry->on_readable = nullptr;
   if (!callback || entry->detached) return;

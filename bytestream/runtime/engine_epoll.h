@@ -36,6 +36,7 @@ class EpollEngine final : public Engine {
               Deadline deadline) override;
   int WaitReadable(EngineFd* entry, Deadline deadline) override;
   int WaitWritable(EngineFd* entry, Deadline deadline) override;
+  int AwaitInput(EngineFd* entry, Deadline deadline) override;
   void OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callback) override;
   void OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) override;
   int WaitForeignFd(int fd, bool writable, Deadline deadline) override;
