@@ -38,16 +38,13 @@ void Stream::Abort() noexcept {
 absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
                                              Deadline deadline) {
   if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
-  absl::Status status = aborted_ ? ErrnoStatus(EBADF, "the WebSocket is closed") : absl::OkStatus();
-  if (status.ok() && !close_state_.close_sent()) status = Done(code, reason, deadline);
-  while (status.ok() && !peer_close_met_) status = Discard(deadline).status();
-  if (status.ok()) {
-    status = LockSend(deadline);
-    if (status.ok()) {
-      status = FlushCloseLocked(deadline);
-      UnlockSend();
-    }
-  }
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  receiving_ = true;  // nobody else receives from here on
+  absl::Status status;
+  if (!close_state_.close_sent()) status = Done(code, reason, deadline);
+  if (status.ok()) status = DrainToClose(deadline);
+  if (status.ok()) status = FlushClose(deadline);
+  receiving_ = false;
   if (!status.ok()) {
     Abort();
     return status;
@@ -61,16 +58,13 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
 absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline) {
   if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  receiving_ = true;
   absl::Status status;
   if (!close_state_.close_sent() && failure_ == 0) status = Done(code, reason, deadline);
-  while (status.ok() && !peer_close_met_) status = Discard(deadline).status();
+  if (status.ok()) status = DrainToClose(deadline);
   // Even after a breach of the protocol our Close should reach the peer: end the outbound direction
   // and let the peer end its own, since closing with unread bytes would reset the connection.
-  absl::Status ended = LockSend(deadline);
-  if (ended.ok()) {
-    ended = FlushCloseLocked(deadline);
-    UnlockSend();
-  }
+  absl::Status ended = FlushClose(deadline);
   ReleaseView();
   if (ended.ok()) ended = lower_->Done(deadline);
   while (ended.ok()) {
@@ -79,6 +73,7 @@ absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline
     if (!rest.ok() || rest->empty()) break;
     lower_->Consume(rest->size());
   }
+  receiving_ = false;
   Abort();
   return status.ok() ? ended : status;
 }

@@ -163,6 +163,7 @@ class Stream final : public MessageSocket {
   absl::Status CollectMessage(ReceiveEvent* event, Deadline deadline);
   absl::Status ViewFrame(size_t size, ReceiveEvent* event, absl::Span<const uint8_t>* payload,
                          Deadline deadline);
+  absl::Status DrainToClose(Deadline deadline);
   absl::Status DropMessage(ReceiveEvent* event, Deadline deadline);
   absl::Status TooLarge();
   absl::Status EndOfStream();
@@ -192,7 +193,7 @@ class Stream final : public MessageSocket {
   void QueueClose(int code, absl::string_view reason);
   void FlushOutbox();
   void FlushOutboxLocked(bool pongs_only);
-  absl::Status FlushCloseLocked(Deadline deadline);
+  absl::Status FlushClose(Deadline deadline);
   bool MayGather(size_t size);
 
   Runtime* const runtime_;

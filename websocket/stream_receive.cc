@@ -299,6 +299,24 @@ absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
   return absl::OkStatus();
 }
 
+// Drops everything up to the peer's Close. The caller has the direction.
+absl::Status Stream::DrainToClose(Deadline deadline) {
+  ReleaseView();
+  while (!peer_close_met_) {
+    if (failure_ != 0) return Failure();
+    ReceiveEvent event;
+    absl::Status status = FirstDataEvent(&event, deadline);
+    if (status.ok()) status = DropMessage(&event, deadline);
+    if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
+    if (!status.ok()) {
+      if (failure_ == 0 && StatusErrno(status) == ECONNRESET) failure_ = ECONNRESET;
+      return status;
+    }
+    runtime_->CountOperation();
+  }
+  return absl::OkStatus();
+}
+
 // Drops what is left of a message that did not fit. What ends the connection is met again by
 // whoever asks the receiver next.
 absl::Status Stream::SkipMessage(Deadline deadline) {

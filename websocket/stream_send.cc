@@ -302,16 +302,21 @@ void Stream::FlushOutboxLocked(bool pongs_only) {
 }
 
 // Waits until a Close that was queued has been handed to the lower stream.
-absl::Status Stream::FlushCloseLocked(Deadline deadline) {
+absl::Status Stream::FlushClose(Deadline deadline) {
   if (!close_queued_) return absl::OkStatus();
+  absl::Status status = LockSend(deadline);
+  if (!status.ok()) return status;
   uint8_t frame[kMaxControlFrameSize];
   const size_t size =
       MessageSender(options_.role)
           .ControlFrame(Opcode::kClose, absl::MakeConstSpan(queued_close_, queued_close_size_),
                         NextMaskKey(), absl::MakeSpan(frame));
   const IoSlice slice(frame, size);
-  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
-  if (status.ok()) close_queued_ = false;
+  if (close_queued_) {
+    status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+    if (status.ok()) close_queued_ = false;
+  }
+  UnlockSend();
   return status;
 }
 

@@ -187,23 +187,30 @@ absl::string_view Reason(const void* buf, size_t len) {
   return absl::string_view(static_cast<const char*>(buf), len);
 }
 
-// Takes the WebSocket out of the table, detaches it and gives the lower stream its number back.
-// Returns that, or a negative errno; everything is closed then but for EBADF, ENOTSUP and EBUSY.
+// Ends the WebSocket and gives the lower stream a number again. Returns that, or a negative errno;
+// everything is closed then but for EBADF, ENOTSUP and EBUSY.
 int Detach(int s, int status, const void* buf, size_t len, int64_t deadline) {
   HandleTable& table = HandleTable::Current();
-  HandleObject* const found = table.Find(s);
-  if (found == nullptr) return -EBADF;
-  WsSocket* const socket = static_cast<WsSocket*>(found->Query(&kWebSocketType));
+  HandleObject* const object = table.Find(s);
+  if (object == nullptr) return -EBADF;
+  WsSocket* const socket = static_cast<WsSocket*>(object->Query(&kWebSocketType));
   if (socket == nullptr) return -ENOTSUP;
-  int error = 0;
-  if (table.Release(s, &error) == nullptr) return -error;
+  if (HandleTable::Pinned(object)) return -EBUSY;
   HandleObject* const lower_object = socket->lower_object;
-  absl::StatusOr<BytestreamPtr> lower =
-      buf == nullptr && len > 0
-          ? absl::StatusOr<BytestreamPtr>(ErrnoStatus(EINVAL, "a null reason with a length"))
-          : socket->stream.Detach(status, Reason(buf, len), Deadline::FromMillis(deadline));
-  socket->Dispose();
-  if (!lower.ok()) return -StatusErrno(lower.status());
+  absl::StatusOr<BytestreamPtr> lower = BytestreamPtr();
+  {
+    // The number stays until the end, so that hclose() can cut the wait short.
+    PinnedHandle pin(object);
+    if (buf == nullptr && len > 0) {
+      lower = ErrnoStatus(EINVAL, "a null reason with a length");
+    } else {
+      lower = socket->stream.Detach(status, Reason(buf, len), Deadline::FromMillis(deadline));
+    }
+    if (pin.closed()) return -EBADF;
+    // Also a stream that was detached from has come to its end, and goes with the last pin.
+    static_cast<void>(table.Close(s));
+    if (!lower.ok()) return -StatusErrno(lower.status());
+  }
   const int handle = MakeBytestreamHandle(lower_object);
   if (handle >= 0) static_cast<void>(lower->release());
   return handle;

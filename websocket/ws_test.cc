@@ -284,6 +284,7 @@ TEST_P(WsTest, ClosedWhileBlockedInEachCall) {
          return msendl(s, &list, &list, -1);
        }},
       {"ws_done", [](int s) { return ws_done(s, 1000, nullptr, 0, -1); }},
+      {"ws_detach", [](int s) { return ws_detach(s, 1000, nullptr, 0, -1); }},
   };
   for (const auto& [name, call] : calls) {
     SCOPED_TRACE(name);
