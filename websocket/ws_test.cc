@@ -538,5 +538,122 @@ TEST_P(WsTest, AttachErrors) {
   Close();
 }
 
+// What the other end of a client's handshake may do, and what comes of it.
+TEST_P(WsTest, AttachClientErrors) {
+  struct Case {
+    const char* name;
+    std::string answer;  // then the end of the stream
+    int error;
+  };
+  const Case cases[] = {
+      {"refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", EACCES},
+      {"no accept", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", EPROTO},
+      {"not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", EPROTO},
+      {"inside the head", "HTTP/1.1 101 Swi", ECONNRESET},
+      {"nothing", "", ECONNRESET},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const auto [a, b] = ConnectedHandles(GetParam());
+    Bundle bundle(&Runtime::Current());
+    ASSERT_TRUE(bundle
+                    .Go([&, b = b] {
+                      char byte;
+                      std::string head;
+                      while (head.size() < 4 || head.substr(head.size() - 4) != "\r\n\r\n") {
+                        ASSERT_EQ(brecv(b, &byte, 1, -1), 0);
+                        head += byte;
+                      }
+                      EXPECT_EQ(bsend(b, c.answer.data(), c.answer.size(), -1), 0);
+                      EXPECT_EQ(hclose(b), 0);
+                    })
+                    .ok());
+    EXPECT_EQ(Outcome(ws_attach_client(a, WS_TEXT, "/", "example.org", -1)), -c.error);
+    EXPECT_EQ(Outcome(hclose(a)), -EBADF);
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  }
+  // What may not be sent, and a server that says nothing.
+  const std::pair<const char*, const char*> bad[] = {{"/\r\nX: y", "example.org"},
+                                                     {"/", "a\nb"},
+                                                     {"no-slash", "a"},
+                                                     {nullptr, "a"},
+                                                     {"/", nullptr}};
+  for (const auto& [resource, host] : bad) {
+    const auto [a, b] = ConnectedHandles(GetParam());
+    EXPECT_EQ(Outcome(ws_attach_client(a, WS_TEXT, resource, host, -1)), -EINVAL);
+    char byte;
+    EXPECT_EQ(Outcome(brecv(b, &byte, 1, -1)), -EPIPE);
+    EXPECT_EQ(hclose(b), 0);
+  }
+  const auto [a, b] = ConnectedHandles(GetParam());
+  EXPECT_EQ(Outcome(ws_attach_client(a, WS_TEXT, "/", "a", now() + 10)), -ETIMEDOUT);
+  EXPECT_EQ(Outcome(hclose(a)), -EBADF);
+  EXPECT_EQ(hclose(b), 0);
+}
+
+TEST_P(WsTest, AttachServerErrors) {
+  const std::string good =
+      "GET /chat HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+  struct Case {
+    const char* name;
+    std::string request;
+    size_t resource_size;
+    size_t host_size;
+    int error;
+    const char* status;
+  };
+  const Case cases[] = {
+      {"not an upgrade", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 32, 32, EPROTO, " 426 "},
+      {"not HTTP", "\x16\x03\x01\r\n\r\n", 32, 32, EPROTO, " 400 "},
+      {"resource too long", good, 5, 32, EMSGSIZE, " 414 "},
+      {"host too long", good, 6, 11, EMSGSIZE, " 431 "},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const auto [a, b] = ConnectedHandles(GetParam());
+    ASSERT_EQ(bsend(a, c.request.data(), c.request.size(), -1), 0);
+    char resource[32];
+    char host[32];
+    EXPECT_EQ(
+        Outcome(ws_attach_server(b, WS_TEXT, resource, c.resource_size, host, c.host_size, -1)),
+        -c.error);
+    EXPECT_EQ(Outcome(hclose(b)), -EBADF);
+    char line[13] = {};
+    EXPECT_EQ(brecv(a, line, 12, -1), 0);
+    EXPECT_NE(std::string(line).append(" ").find(c.status), std::string::npos) << line;
+    EXPECT_EQ(hclose(a), 0);
+  }
+  // Just large enough.
+  const auto [a, b] = ConnectedHandles(GetParam());
+  ASSERT_EQ(bsend(a, good.data(), good.size(), -1), 0);
+  char resource[6];
+  char host[12];
+  server_ = ws_attach_server(b, WS_TEXT, resource, sizeof(resource), host, sizeof(host), -1);
+  EXPECT_GT(server_, 0);
+  EXPECT_STREQ(resource, "/chat");
+  EXPECT_STREQ(host, "example.org");
+  EXPECT_EQ(hclose(a), 0);
+  const auto [c, d] = ConnectedHandles(GetParam());
+  ASSERT_EQ(hclose(c), 0);
+  EXPECT_EQ(Outcome(ws_attach_server(d, WS_TEXT, nullptr, 0, nullptr, 0, -1)), -ECONNRESET);
+  Close();
+}
+
+TEST_P(WsTest, Keys) {
+  char request[WS_KEY_SIZE];
+  char response[WS_KEY_SIZE];
+  EXPECT_EQ(ws_request_key(request), 0);
+  EXPECT_EQ(std::strlen(request), 24u);
+  EXPECT_EQ(ws_response_key(request, response), 0);
+  EXPECT_EQ(std::strlen(response), 28u);
+  // RFC 6455 section 1.3.
+  EXPECT_EQ(ws_response_key("dGhlIHNhbXBsZSBub25jZQ==", response), 0);
+  EXPECT_STREQ(response, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  EXPECT_EQ(Outcome(ws_request_key(nullptr)), -EINVAL);
+  EXPECT_EQ(Outcome(ws_response_key("short", response)), -EINVAL);
+  EXPECT_EQ(Outcome(ws_response_key(request, nullptr)), -EINVAL);
+}
+
 }  // namespace
 }  // namespace halfpipe::websocket

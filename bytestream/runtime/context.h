@@ -71,8 +71,8 @@ class Context {
   // For the sanitizers; unused without them.
   const void* stack_bottom_ = nullptr;
   size_t stack_size_ = 0;
-  void* fake_stack_ = nullptr;
-  void* fiber_ = nullptr;
+  [[maybe_unused]] void* fake_stack_ = nullptr;
+  [[maybe_unused]] void* fiber_ = nullptr;
 };
 
 // Inline down to the jump: a processor predicts each return behind a switch wrongly, for the calls
