@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -181,7 +182,7 @@ TEST(ContextTest, FloatingPointControlIsKept) {
 }
 
 TEST(ContextTest, ManySuspendedFlows) {
-#if defined(__SANITIZE_THREAD__)
+#ifdef ABSL_HAVE_THREAD_SANITIZER
   constexpr int kCount = 2'000;  // ThreadSanitizer's own limit is near 8,000
 #else
   constexpr int kCount = 10'000;
