@@ -1,0 +1,507 @@
+#include "websocket/upgrade.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/base/entropy.h"
+#include "bytestream/base/io_slice.h"
+#include "bytestream/bytestream.h"
+#include "bytestream/net/pair.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/scripted_bytestream.h"
+#include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/wait_sweep.h"
+#include "gtest/gtest.h"
+#include "http/core/header_list.h"
+#include "http/core/limits.h"
+#include "http/core/message.h"
+#include "websocket/testing/bytes.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+const Deadline kNever = Deadline::Never();
+
+// The key of RFC 6455 section 1.3, and what belongs to it.
+constexpr absl::string_view kNonce = "the sample nonce";
+constexpr absl::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
+constexpr absl::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+class FixedEntropy final : public Entropy {
+ public:
+  void Fill(absl::Span<uint8_t> out) override {
+    ASSERT_EQ(out.size(), kNonce.size());
+    std::copy(kNonce.begin(), kNonce.end(), out.begin());
+  }
+};
+
+std::string Request(absl::string_view extra = "") {
+  return absl::StrCat(
+      "GET /chat?x=1 HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: ",
+      kKey, "\r\nSec-WebSocket-Version: 13\r\n", extra, "\r\n");
+}
+
+std::string Without(std::string request, absl::string_view line) {
+  const size_t at = request.find(std::string(line));
+  EXPECT_NE(at, std::string::npos) << line;
+  return request.erase(at, line.size());
+}
+
+std::string Replaced(std::string request, absl::string_view from, absl::string_view to) {
+  const size_t at = request.find(std::string(from));
+  EXPECT_NE(at, std::string::npos) << from;
+  return request.replace(at, from.size(), std::string(to));
+}
+
+std::string Answer(absl::string_view extra = "") {
+  return absl::StrCat(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: ",
+      kAccept, "\r\n", extra, "\r\n");
+}
+
+class UpgradeTest : public testing::Test {
+ protected:
+  absl::Status Serve(Bytestream* stream, Deadline deadline = kNever) {
+    return ServerUpgrade(
+        &runtime_, stream, server_,
+        [this](const UpgradeRequest& request) {
+          seen_ = absl::StrCat(request.host, " ", request.resource, " ", request.subprotocol);
+          return refusal_;
+        },
+        deadline);
+  }
+
+  absl::Status ServeOrPlain(Bytestream* stream) {
+    return ServerUpgradeOrPlain(
+        &runtime_, stream, server_, [this](const UpgradeRequest&) { return refusal_; },
+        [this](const http::RequestHead& head) {
+          seen_ = std::string(head.target);
+          return plain_;
+        },
+        kNever);
+  }
+
+  absl::Status Ask(Bytestream* stream, Deadline deadline = kNever) {
+    client_.entropy = &entropy_;
+    return ClientUpgrade(&runtime_, stream, client_, &result_, deadline);
+  }
+
+  // What a server does with `request`, and what it answers.
+  absl::Status ServeText(absl::string_view request, std::string* answer, bool or_plain = false) {
+    auto [client, server] = MakePair(&runtime_);
+    const IoSlice slice(request);
+    EXPECT_THAT(client->Write(absl::MakeConstSpan(&slice, 1), false, kNever), IsOk());
+    const absl::Status status = or_plain ? ServeOrPlain(server.get()) : Serve(server.get());
+    EXPECT_THAT(server->Done(kNever), IsOk());
+    *answer = ReadToEnd(client.get());
+    return status;
+  }
+
+  // What a client makes of `answer`.
+  absl::Status AskText(absl::string_view answer) {
+    result_ = {};
+    auto [client, server] = MakePair(&runtime_);
+    const IoSlice slice(answer);
+    EXPECT_THAT(server->Write(absl::MakeConstSpan(&slice, 1), false, kNever), IsOk());
+    return Ask(client.get());
+  }
+
+  static std::string ReadToEnd(Bytestream* stream) {
+    std::string text;
+    for (;;) {
+      auto bytes = stream->Peek(1, kNever);
+      EXPECT_THAT(bytes, IsOk());
+      if (!bytes.ok() || bytes->empty()) return text;
+      absl::StrAppend(&text, AsChars(*bytes));
+      stream->Consume(bytes->size());
+    }
+  }
+
+  static std::string Buffered(Bytestream* stream) {
+    auto bytes = stream->Peek(0, kNever);
+    EXPECT_THAT(bytes, IsOk());
+    return bytes.ok() ? std::string(AsChars(*bytes)) : "";
+  }
+
+  Runtime runtime_;
+  FixedEntropy entropy_;
+  ServerUpgradeOptions server_;
+  ClientUpgradeOptions client_{.target = "/chat?x=1", .host = "example.org"};
+  ClientUpgradeResult result_;
+  PlainResponse plain_;
+  int refusal_ = 0;
+  std::string seen_;
+};
+
+TEST_F(UpgradeTest, BothSidesToTheLetter) {
+  ScriptedBytestreamPtr server = MakeScripted(&runtime_);
+  server->Deliver(Request()).ExpectWrite(Answer());
+  EXPECT_THAT(Serve(server.get()), IsOk());
+  EXPECT_EQ(seen_, "example.org /chat?x=1 ");
+  ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+  client->ExpectWrite(Request()).Deliver(Answer());
+  EXPECT_THAT(Ask(client.get()), IsOk());
+  EXPECT_EQ(result_.status, 101);
+  EXPECT_EQ(result_.subprotocol, "");
+}
+
+TEST_F(UpgradeTest, CutsAndBytesBehindTheHead) {
+  for (const size_t cut : {size_t{1}, size_t{2}, size_t{7}, size_t{1000}}) {
+    SCOPED_TRACE(cut);
+    const auto deliver = [cut](ScriptedBytestream& script, const std::string& text) {
+      for (size_t i = 0; i < text.size(); i += cut) script.Deliver(text.substr(i, cut));
+    };
+    // The end of the head comes together with the frames.
+    const std::string request = Request();
+    ScriptedBytestreamPtr server = MakeScripted(&runtime_);
+    deliver(*server, request.substr(0, request.size() - 1));
+    server->Deliver("\nfirst frame").ExpectWrite(Answer());
+    EXPECT_THAT(Serve(server.get()), IsOk());
+    EXPECT_EQ(Buffered(server.get()), "first frame");
+
+    const std::string answer = Answer();
+    ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+    client->ExpectWrite(request);
+    deliver(*client, answer.substr(0, answer.size() - 1));
+    client->Deliver("\nfirst frame");
+    EXPECT_THAT(Ask(client.get()), IsOk());
+    EXPECT_EQ(Buffered(client.get()), "first frame");
+  }
+}
+
+TEST_F(UpgradeTest, Subprotocols) {
+  const absl::string_view spoken[] = {"b", "c"};
+  const absl::string_view offered[] = {"a", "c", "b"};
+  server_.subprotocols = spoken;
+  client_.subprotocols = offered;
+  const std::string fields =
+      "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: c\r\nSec-WebSocket-Protocol: b\r\n";
+  ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+  client->ExpectWrite(Request(fields)).Deliver(Answer("Sec-WebSocket-Protocol: c\r\n"));
+  EXPECT_THAT(Ask(client.get()), IsOk());
+  EXPECT_EQ(result_.subprotocol, "c");
+  std::string answer;
+  EXPECT_THAT(ServeText(Request(fields), &answer), IsOk());
+  EXPECT_TRUE(absl::StartsWith(seen_, "example.org /chat?x=1 ")) << seen_;
+  const std::string chosen = seen_.substr(seen_.size() - 1);
+  EXPECT_TRUE(chosen == "b" || chosen == "c") << seen_;
+  EXPECT_EQ(answer, Answer(absl::StrCat("Sec-WebSocket-Protocol: ", chosen, "\r\n")));
+  EXPECT_THAT(ServeText(Request("Sec-WebSocket-Protocol: other\r\n"), &answer), IsOk());
+  EXPECT_EQ(answer, Answer());
+}
+
+TEST_F(UpgradeTest, BadRequestsAreAnsweredWithTheRightStatus) {
+  struct Case {
+    const char* name;
+    int status;
+    std::string request;
+    bool asks_for_upgrade = true;
+  };
+  const std::string good = Request();
+  std::string many_fields;
+  for (int i = 0; i < 101; ++i) absl::StrAppend(&many_fields, "F", i, ": 1\r\n");
+  std::string long_head;
+  for (int i = 0; i < 5; ++i) {
+    absl::StrAppend(&long_head, "F", i, ": ", std::string(4000, 'x'), "\r\n");
+  }
+  const Case cases[] = {
+      {"method", 405, Replaced(good, "GET", "POST")},
+      {"no Upgrade", 426, Without(good, "Upgrade: websocket\r\n"), false},
+      {"other protocol", 426, Replaced(good, "websocket", "h2c")},
+      {"older version", 426, Replaced(good, "Version: 13", "Version: 8")},
+      {"no version", 426, Without(good, "Sec-WebSocket-Version: 13\r\n")},
+      {"two versions", 400, Request("Sec-WebSocket-Version: 13\r\n")},
+      {"not in Connection", 400, Replaced(good, "Connection: Upgrade", "Connection: close")},
+      {"no key", 400, Without(good, absl::StrCat("Sec-WebSocket-Key: ", kKey, "\r\n"))},
+      {"two keys", 400, Request(absl::StrCat("Sec-WebSocket-Key: ", kKey, "\r\n"))},
+      {"short key", 400, Replaced(good, kKey, "AAAA")},
+      {"loose key", 400, Replaced(good, kKey, "dGhlIHNhbXBsZSBub25jZR==")},
+      {"no Host", 400, Without(good, "Host: example.org\r\n")},
+      {"two Hosts", 400, Request("Host: example.org\r\n")},
+      {"bad Host", 400, Replaced(good, "example.org", "user@example.org")},
+      {"bad target", 400, Replaced(good, "/chat?x=1", "*")},
+      {"content", 400, Request("Content-Length: 5\r\n")},
+      {"chunked content", 400, Request("Transfer-Encoding: chunked\r\n")},
+      {"bad subprotocol", 400, Request("Sec-WebSocket-Protocol: a b\r\n")},
+      {"HTTP/1.0", 505, Replaced(good, "HTTP/1.1", "HTTP/1.0"), false},
+      {"HTTP/2.0", 505, Replaced(good, "HTTP/1.1", "HTTP/2.0")},
+      {"nonsense", 400, "nonsense\r\n\r\n"},
+      {"bare LF", 400, Replaced(good, "\r\n", "\n")},
+      {"space before colon", 400, Request("A : 1\r\n")},
+      {"NUL", 400, Request(std::string("A: \0\r\n", 6))},
+      {"folded line", 400, Request("A: 1\r\n 2\r\n")},
+      {"long target", 414, Replaced(good, "/chat", "/" + std::string(8192, 'x'))},
+      {"long method", 501, Replaced(good, "GET", std::string(8200, 'M'))},
+      {"long field", 431, Request("A: " + std::string(8190, 'x') + "\r\n")},
+      {"many fields", 431, Request(many_fields)},
+      {"long head", 431, Request(long_head)},
+  };
+  for (const Case& c : cases) {
+    for (const bool or_plain : {false, true}) {
+      // What is no request to upgrade, as none of HTTP/1.0 is (RFC 9110 section 7.8), goes to the
+      // hook for plain ones, see there.
+      if (or_plain && !c.asks_for_upgrade) continue;
+      SCOPED_TRACE(c.name);
+      seen_ = "no";
+      std::string answer;
+      EXPECT_THAT(ServeText(c.request, &answer, or_plain), IsErrno(EPROTO));
+      EXPECT_EQ(answer.substr(0, 13), absl::StrCat("HTTP/1.1 ", c.status, " "));
+      EXPECT_TRUE(absl::EndsWith(answer, "Content-Length: 0\r\n\r\n")) << answer;
+      EXPECT_TRUE(absl::StrContains(answer, "close\r\n")) << answer;
+      EXPECT_EQ(absl::StrContains(answer, "\r\nSec-WebSocket-Version: 13\r\n"), c.status == 426);
+      EXPECT_EQ(absl::StrContains(answer, "\r\nAllow: GET\r\n"), c.status == 405);
+      EXPECT_EQ(seen_, "no");
+    }
+  }
+}
+
+// A request at each limit is taken, one above it refused.
+TEST_F(UpgradeTest, HeadLimitsOfOurOwn) {
+  const std::string request = Request();
+  std::string answer;
+  for (const int above : {-1, 0, 1}) {
+    SCOPED_TRACE(above);
+    const int expected = above == 1 ? EPROTO : 0;
+    server_.limits = {};
+    server_.limits.head_bytes_max = request.size() - static_cast<size_t>(above);
+    EXPECT_THAT(ServeText(request, &answer), IsErrno(expected));
+    server_.limits = {};
+    server_.limits.field_count_max = static_cast<size_t>(5 - above);
+    EXPECT_THAT(ServeText(request, &answer), IsErrno(expected));
+    server_.limits = {};
+    server_.limits.start_line_bytes_max = static_cast<size_t>(22 - above);
+    EXPECT_THAT(ServeText(request, &answer), IsErrno(expected));
+    EXPECT_EQ(answer.substr(0, 12), above == 1 ? "HTTP/1.1 414" : "HTTP/1.1 101");
+    client_.limits = {};
+    client_.limits.head_bytes_max = Answer().size() - static_cast<size_t>(above);
+    EXPECT_THAT(AskText(Answer()), IsErrno(expected));
+  }
+}
+
+TEST_F(UpgradeTest, HookRefuses) {
+  for (const int status : {400, 401, 403, 404, 431, 503, 599}) {
+    SCOPED_TRACE(status);
+    refusal_ = status;
+    std::string answer;
+    EXPECT_THAT(ServeText(Request(), &answer), IsErrno(EACCES));
+    EXPECT_EQ(answer.substr(0, 13), absl::StrCat("HTTP/1.1 ", status, " "));
+    EXPECT_THAT(AskText(answer), IsErrno(EACCES));
+    EXPECT_EQ(result_.status, status);
+  }
+}
+
+TEST_F(UpgradeTest, PlainRequests) {
+  plain_.status = 200;
+  plain_.content_type = "text/html";
+  plain_.body = "<p>hello</p>";
+  const std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n"
+      "\r\n";
+  std::string answer;
+  EXPECT_THAT(ServeText("GET /page HTTP/1.1\r\nHost: h\r\n\r\n", &answer, true), IsErrno(ENOTSUP));
+  EXPECT_EQ(answer, head + plain_.body);
+  EXPECT_EQ(seen_, "/page");
+  EXPECT_THAT(ServeText("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", &answer, true), IsErrno(ENOTSUP));
+  EXPECT_EQ(answer, head);
+  EXPECT_THAT(ServeText("GET /old HTTP/1.0\r\nHost: h\r\n\r\n", &answer, true), IsErrno(ENOTSUP));
+  EXPECT_EQ(seen_, "/old");
+
+  // Requests to upgrade are upgraded or refused as ever.
+  EXPECT_THAT(ServeText(Request(), &answer, true), IsOk());
+  EXPECT_EQ(answer, Answer());
+  const std::pair<const char*, int> bad[] = {
+      {"POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405},
+      {"GET / HTTP/1.1\r\n\r\n", 400},
+      {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 426},
+  };
+  for (const auto& [request, status] : bad) {
+    SCOPED_TRACE(request);
+    EXPECT_THAT(ServeText(request, &answer, true), IsErrno(EPROTO));
+    EXPECT_EQ(answer.substr(0, 13), absl::StrCat("HTTP/1.1 ", status, " "));
+  }
+  // What may not be sent is not.
+  plain_.content_type = "text/html\r\nEvil: yes";
+  EXPECT_THAT(ServeText("GET / HTTP/1.1\r\nHost: h\r\n\r\n", &answer, true), IsErrno(EINVAL));
+  EXPECT_EQ(answer, "");
+}
+
+TEST_F(UpgradeTest, ClientTakesNothingButACorrectAnswer) {
+  const absl::string_view offered[] = {"a"};
+  client_.subprotocols = offered;
+  const std::string good = Answer();
+  const std::pair<std::string, int> cases[] = {
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", EACCES},
+      {"HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n", EACCES},
+      {"HTTP/1.1 403 Forbidden\r\n\r\n", EACCES},
+      {"HTTP/1.0 404 Not Found\r\n\r\n", EACCES},
+      {Replaced(good, "HTTP/1.1", "HTTP/1.0"), EPROTO},
+      {Replaced(good, "HTTP/1.1", "HTTP/2.0"), EPROTO},
+      {Replaced(good, kAccept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), EPROTO},
+      {Without(good, absl::StrCat("Sec-WebSocket-Accept: ", kAccept, "\r\n")), EPROTO},
+      {Answer(absl::StrCat("Sec-WebSocket-Accept: ", kAccept, "\r\n")), EPROTO},
+      {Without(good, "Upgrade: websocket\r\n"), EPROTO},
+      {Replaced(good, "websocket", "h2c"), EPROTO},
+      {Without(good, "Connection: Upgrade\r\n"), EPROTO},
+      {Answer("Sec-WebSocket-Extensions: permessage-deflate\r\n"), EPROTO},
+      {Answer("Sec-WebSocket-Protocol: b\r\n"), EPROTO},
+      {Answer("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n"), EPROTO},
+      {Answer("Content-Length: 5\r\n"), EPROTO},
+      {"nonsense\r\n\r\n", EPROTO},
+      {"HTTP/1.1 999 What\r\n\r\n", EPROTO},
+      {"HTTP/1.1 101 x\nUpgrade: websocket\r\n\r\n", EPROTO},
+      {Answer("A: " + std::string(9000, 'x') + "\r\n"), EPROTO},
+  };
+  for (const auto& [answer, error] : cases) {
+    SCOPED_TRACE(answer.substr(0, 300));
+    EXPECT_THAT(AskText(answer), IsErrno(error));
+  }
+}
+
+TEST_F(UpgradeTest, InterimResponsesAreBounded) {
+  const std::string interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+  for (const int count : {1, 15, 16}) {
+    SCOPED_TRACE(count);
+    std::string answers;
+    for (int i = 0; i < count; ++i) answers += interim;
+    EXPECT_THAT(AskText(answers + Answer()), IsErrno(count == 16 ? EPROTO : 0));
+  }
+}
+
+TEST_F(UpgradeTest, NothingIsInjected) {
+  const http::Field evil_fields[][1] = {
+      {{"A", "1\r\nEvil: yes"}},
+      {{"A\r\nEvil", "1"}},
+      {{"Host", "other"}},
+      {{"Upgrade", "h2c"}},
+      {{"Sec-WebSocket-Key", kKey}},
+      {{"Content-Length", "5"}},
+      {{"", "1"}},
+  };
+  const absl::string_view evil_names[][2] = {{"a", "b\r\nEvil: yes"}, {"a", "a"}, {"a", ""}};
+  std::vector<ClientUpgradeOptions> cases;
+  for (const absl::string_view target : {"", "chat", "*", "/a b", "/a\r\nEvil: yes", "/#x"}) {
+    cases.push_back(client_);
+    cases.back().target = target;
+  }
+  for (const absl::string_view host : {"h\r\nEvil: yes", "user@h", "h/p", "h:port", "h h"}) {
+    cases.push_back(client_);
+    cases.back().host = host;
+  }
+  for (const auto& fields : evil_fields) {
+    cases.push_back(client_);
+    cases.back().extra_fields = fields;
+  }
+  for (const auto& names : evil_names) {
+    cases.push_back(client_);
+    cases.back().subprotocols = names;
+  }
+  cases.push_back(client_);
+  const std::string too_long = "/" + std::string(20'000, 'x');
+  cases.back().target = too_long;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(i);
+    client_ = cases[i];
+    ScriptedBytestreamPtr untouched = MakeScripted(&runtime_);
+    EXPECT_THAT(Ask(untouched.get()), IsErrno(EINVAL));
+  }
+}
+
+TEST_F(UpgradeTest, ExtraFieldsAreSent) {
+  const http::Field fields[] = {{"Origin", "http://h"}, {"Cookie", "a=b"}};
+  client_.extra_fields = fields;
+  ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+  client->ExpectWrite(Request("Origin: http://h\r\nCookie: a=b\r\n")).Deliver(Answer());
+  EXPECT_THAT(Ask(client.get()), IsOk());
+}
+
+TEST_F(UpgradeTest, EndAndResetOfTheStream) {
+  for (const size_t size : {size_t{0}, size_t{1}, Request().size() - 1}) {
+    for (const bool reset : {false, true}) {
+      SCOPED_TRACE(testing::Message() << size << (reset ? " then a reset" : " then the end"));
+      ScriptedBytestreamPtr server = MakeScripted(&runtime_);
+      if (size > 0) server->Deliver(Request().substr(0, size));
+      reset ? server->Reset() : server->End();
+      EXPECT_THAT(Serve(server.get()), IsErrno(ECONNRESET));
+      ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+      client->ExpectWrite(Request());
+      if (size > 0) client->Deliver(Answer().substr(0, std::min(size, Answer().size() - 1)));
+      reset ? client->Reset() : client->End();
+      EXPECT_THAT(Ask(client.get()), IsErrno(ECONNRESET));
+    }
+  }
+  ScriptedBytestreamPtr broken = MakeScripted(&runtime_);
+  broken->FailWrite(ECONNRESET);
+  EXPECT_THAT(Ask(broken.get()), IsErrno(ECONNRESET));
+}
+
+// Every wait of either side, timed out and cancelled.
+TEST_F(UpgradeTest, InterruptedAtEveryWait) {
+  for (const bool of_client : {false, true}) {
+    for (const int error : {ETIMEDOUT, ECANCELED}) {
+      SCOPED_TRACE(testing::Message() << (of_client ? "client " : "server ") << error);
+      const int waits = SweepWaits(&runtime_, error, [&](WaitFault& fault) {
+        Coroutine nobody;
+        fault.set_only(&nobody);
+        PairOptions tiny;
+        tiny.capacity_bytes = 16;
+        auto [client, server] = MakePair(&runtime_, tiny);
+        absl::Status asked;
+        absl::Status served;
+        Bundle bundle(&runtime_);
+        ASSERT_THAT(bundle.Go([&, server = server.get()] {
+          if (!of_client) fault.set_only(runtime_.current());
+          served = Serve(server);
+          if (!served.ok()) server->Abort();
+        }),
+                    IsOk());
+        ASSERT_THAT(bundle.Go([&, client = client.get()] {
+          if (of_client) fault.set_only(runtime_.current());
+          asked = Ask(client);
+          if (!asked.ok()) client->Abort();
+        }),
+                    IsOk());
+        EXPECT_EQ(bundle.Wait(kNever), 0);
+        const absl::Status& mine = of_client ? asked : served;
+        const absl::Status& other = of_client ? served : asked;
+        if (mine.ok()) {
+          // Not hit, or after the first byte of the last write had left: the rest follows.
+          EXPECT_THAT(other, IsOk());
+        } else {
+          EXPECT_THAT(mine, IsErrno(error));
+          EXPECT_TRUE(fault.hit());
+          EXPECT_THAT(other, IsErrno(ECONNRESET));
+        }
+        EXPECT_TRUE(mine.ok() || fault.hit());
+      });
+      EXPECT_GE(waits, 10);
+      EXPECT_EQ(runtime_.buffer_pool().blocks_in_use(), 0u);
+    }
+  }
+}
+
+TEST_F(UpgradeTest, ExpiredDeadlineCompletesWhatNeedsNoWaiting) {
+  ScriptedBytestreamPtr ready = MakeScripted(&runtime_);
+  ready->Deliver(Request()).ExpectWrite(Answer());
+  EXPECT_THAT(Serve(ready.get(), Deadline::Immediately()), IsOk());
+  ScriptedBytestreamPtr silent = MakeScripted(&runtime_);
+  EXPECT_THAT(Serve(silent.get(), Deadline::Immediately()), IsErrno(ETIMEDOUT));
+  ScriptedBytestreamPtr refused = MakeScripted(&runtime_);
+  refused->Deliver("nonsense\r\n\r\n").BlockWrites().AwaitWriter();
+  EXPECT_THAT(Serve(refused.get(), Deadline::Immediately()), IsErrno(ETIMEDOUT));
+}
+
+}  // namespace
+}  // namespace halfpipe::websocket
