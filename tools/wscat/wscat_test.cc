@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "tools/wsecho/child_process.h"
 #include "tools/wsecho/raw_socket.h"
+#include "tools/wsecho/socket_directory.h"
 #include "websocket/ws.h"
 
 namespace halfpipe::tools {
@@ -152,7 +153,8 @@ TEST(WscatTest, TwoOfThemTalk) {
 }
 
 TEST(WscatTest, OverAUnixSocket) {
-  const std::string path = absl::StrCat(getenv("TEST_TMPDIR"), "/cat");
+  const SocketDirectory directory;
+  const std::string path = directory.Path("cat");
   ChildProcess listening({kProgram, absl::StrCat("--listen=unix:", path), "--echo"});
   EXPECT_EQ(listening.ReadErrorLine(), absl::StrCat("listening on ws+unix:", path));
   ChildProcess cat({kProgram, absl::StrCat("unix:", path)});
@@ -282,7 +284,8 @@ TEST(WscatTest, NoConnection) {
   EXPECT_EQ(refused.Finish(""), 2);
   ChildProcess unknown({kProgram, "ws://name.invalid/"});
   EXPECT_EQ(unknown.Finish(""), 2);
-  ChildProcess no_file({kProgram, absl::StrCat("unix:", getenv("TEST_TMPDIR"), "/none")});
+  const SocketDirectory directory;
+  ChildProcess no_file({kProgram, absl::StrCat("unix:", directory.Path("none"))});
   EXPECT_EQ(no_file.Finish(""), 2);
   Listening listening;
   ChildProcess second(

@@ -30,6 +30,7 @@
 #include "tools/wsecho/child_process.h"
 #include "tools/wsecho/page.h"
 #include "tools/wsecho/raw_socket.h"
+#include "tools/wsecho/socket_directory.h"
 #include "websocket/core/role.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
@@ -167,8 +168,8 @@ TEST(WsechoTest, APeerThatDoesNotAnswerDoesNotKeepItFromEnding) {
 }
 
 TEST(WsechoTest, ListensOnAUnixSocket) {
-  const std::string path = absl::StrCat(getenv("TEST_TMPDIR"), "/echo");
-  ASSERT_LT(path.size(), kUnixPathBytesMax) << path;
+  const SocketDirectory directory;
+  const std::string path = directory.Path("echo");
   ChildProcess process({kProgram, absl::StrCat("--listen=unix:", path)});
   EXPECT_EQ(process.ReadLine(), absl::StrCat("listening on ws+unix:", path));
   Runtime runtime;
