@@ -7,11 +7,11 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/stream_handle.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/http.h"
 #include "http/http_test_support.h"
-#include "http/stream_handle.h"
 
 namespace {
 

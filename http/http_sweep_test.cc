@@ -11,11 +11,11 @@
 #include "bytestream/testing/fault_bytestream.h"
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 #include "http/http.h"
 #include "http/http_test_support.h"
-#include "http/stream_handle.h"
 
 namespace halfpipe {
 namespace {

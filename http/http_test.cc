@@ -20,9 +20,9 @@
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/stream_handle.h"
 #include "gtest/gtest.h"
 #include "http/http_test_support.h"
-#include "http/stream_handle.h"
 
 namespace halfpipe {
 namespace {

@@ -26,9 +26,9 @@
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/stream_handle.h"
 #include "gtest/gtest.h"
 #include "http/http.h"
-#include "http/stream_handle.h"
 
 namespace halfpipe {
 

@@ -4,61 +4,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <memory>
-
-#include "absl/status/statusor.h"
 #include "bytestream/base/check.h"
-#include "bytestream/bytestream_handle.h"
-#include "bytestream/handle/handle_type.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets.h"
+#include "bytestream/testing/stream_handle.h"
 
 namespace halfpipe::websocket {
 namespace {
 
 constexpr int kSocketBufferBytes = 4096;
-
-// A bytestream that has a handle and forwards everything to one that has none.
-class Wrapped final : public Bytestream, public HandleObject {
- public:
-  explicit Wrapped(BytestreamPtr inner) : inner_(std::move(inner)) {}
-
-  absl::StatusOr<absl::Span<uint8_t>> Peek(size_t min, Deadline deadline) override {
-    return inner_->Peek(min, deadline);
-  }
-  void Consume(size_t count) override { inner_->Consume(count); }
-  absl::Status Read(absl::Span<const IoSpan> slices, Deadline deadline) override {
-    return inner_->Read(slices, deadline);
-  }
-  absl::StatusOr<size_t> ReadSome(absl::Span<uint8_t> dst, size_t min, Deadline deadline) override {
-    return inner_->ReadSome(dst, min, deadline);
-  }
-  absl::Status Write(absl::Span<const IoSlice> slices, bool more, Deadline deadline) override {
-    return inner_->Write(slices, more, deadline);
-  }
-  absl::Status WriteTail(absl::Span<const IoSlice> slices) override {
-    return inner_->WriteTail(slices);
-  }
-  absl::Status Flush(Deadline deadline) override { return inner_->Flush(deadline); }
-  absl::Status Done(Deadline deadline) override { return inner_->Done(deadline); }
-  void Abort() noexcept override { inner_->Abort(); }
-  void WhenReadable(Callback callback) override { inner_->WhenReadable(std::move(callback)); }
-  void WhenWritable(Callback callback) override { inner_->WhenWritable(std::move(callback)); }
-  size_t buffered() const override { return inner_->buffered(); }
-  size_t tail_size() const override { return inner_->tail_size(); }
-  bool reader_busy() const override { return inner_->reader_busy(); }
-  bool writer_busy() const override { return inner_->writer_busy(); }
-
-  void* Query(const void* type) override {
-    return type == &kBytestreamType ? static_cast<Bytestream*>(this) : nullptr;
-  }
-  void Close() noexcept override { inner_->Abort(); }
-  void Dispose() noexcept override { delete this; }
-
- private:
-  BytestreamPtr inner_;
-};
 
 void SetSmallBuffers(int fd) {
   const int size = kSocketBufferBytes;
@@ -90,7 +45,7 @@ std::pair<int, int> TcpPair() {
 }  // namespace
 
 int HandleOf(BytestreamPtr stream) {
-  const int handle = MakeBytestreamHandle(new Wrapped(std::move(stream)));
+  const int handle = StreamHandle::Make(std::move(stream));
   HALFPIPE_CHECK(handle >= 0);
   return handle;
 }

@@ -1,5 +1,5 @@
-#ifndef HALFPIPE_HTTP_STREAM_HANDLE_H_
-#define HALFPIPE_HTTP_STREAM_HANDLE_H_
+#ifndef HALFPIPE_BYTESTREAM_TESTING_FORWARDING_BYTESTREAM_H_
+#define HALFPIPE_BYTESTREAM_TESTING_FORWARDING_BYTESTREAM_H_
 
 #include <cstddef>
 #include <utility>
@@ -10,27 +10,13 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/bytestream.h"
-#include "bytestream/bytestream_handle.h"
-#include "bytestream/handle/handle_type.h"
 
 namespace halfpipe {
 
-// Gives any bytestream a handle, so that tests can put the C calls on pairs and scripts.
-//
-// Example:
-//   const int s = http_attach(StreamHandle::Make(std::move(stream)));
-class StreamHandle final : public Bytestream, public HandleObject {
+// Passes everything on to another bytestream: a base for doubles that change or watch one thing.
+class ForwardingBytestream : public Bytestream {
  public:
-  // The number, positive; the table owns the stream.
-  static int Make(BytestreamPtr stream) {
-    return MakeBytestreamHandle(new StreamHandle(std::move(stream)));
-  }
-
-  void* Query(const void* type) override {
-    return type == &kBytestreamType ? static_cast<Bytestream*>(this) : nullptr;
-  }
-  void Close() noexcept override { inner_->Abort(); }
-  void Dispose() noexcept override { delete this; }
+  explicit ForwardingBytestream(BytestreamPtr inner) : inner_(std::move(inner)) {}
 
   absl::StatusOr<absl::Span<uint8_t>> Peek(size_t min, Deadline deadline) override {
     return inner_->Peek(min, deadline);
@@ -58,13 +44,13 @@ class StreamHandle final : public Bytestream, public HandleObject {
   bool reader_busy() const override { return inner_->reader_busy(); }
   bool writer_busy() const override { return inner_->writer_busy(); }
 
- private:
-  explicit StreamHandle(BytestreamPtr inner) : inner_(std::move(inner)) {}
-  ~StreamHandle() override = default;
+ protected:
+  Bytestream& inner() const { return *inner_; }
 
+ private:
   const BytestreamPtr inner_;
 };
 
 }  // namespace halfpipe
 
-#endif  // HALFPIPE_HTTP_STREAM_HANDLE_H_
+#endif  // HALFPIPE_BYTESTREAM_TESTING_FORWARDING_BYTESTREAM_H_
