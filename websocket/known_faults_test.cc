@@ -41,7 +41,7 @@ constexpr absl::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr absl::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";  // that belongs to it
 
 // No call here has to wait long. Where one would wait for ever the fault has come back.
-int64_t Soon() { return now() + 10'000; }
+int64_t Soon() { return now() + 3000; }
 
 // What a call came to: its result, or a negative errno.
 ssize_t Outcome(ssize_t result) { return result >= 0 ? result : -errno; }
@@ -458,7 +458,7 @@ TEST_F(KnownFaults, F14_LineBreaksAreNotSent) {
     for (const bool in_host : {false, true}) {
       auto [peer, client] = ConnectedHandles(Transport::kPair);
       EXPECT_EQ(Outcome(ws_attach_client(client, 0, in_host ? "/" : evil.c_str(),
-                                         in_host ? evil.c_str() + 1 : "h", -1)),
+                                         in_host ? evil.c_str() + 1 : "h", Soon())),
                 -EINVAL);
       char byte;
       EXPECT_EQ(Outcome(brecv(peer, &byte, 1, Soon())), -EPIPE);  // the end, and nothing before it
@@ -590,7 +590,7 @@ TEST_F(KnownFaults, F20_ClosedHandlesAreDead) {
   ASSERT_GT(lower, 0);
   const auto [refused, peer] = ConnectedHandles(Transport::kPair);
   Say(peer, "HTTP/1.1 403 No\r\n\r\n");
-  ASSERT_EQ(Outcome(ws_attach_client(refused, 0, "/", "h", -1)), -EACCES);
+  ASSERT_EQ(Outcome(ws_attach_client(refused, 0, "/", "h", Soon())), -EACCES);
   for (int round = 0; round < 3; ++round) {
     for (const int dead : {closed, detached, refused}) {
       char byte = 'x';
