@@ -237,6 +237,10 @@ TEST(WsechoTest, TheBoundCanBeChanged) {
 
 // When it has no descriptor for a connection that waits, it goes on as soon as it has one.
 TEST(WsechoTest, OutlivesAShortageOfDescriptors) {
+  if (getenv("HALFPIPE_UBSAN") != nullptr) {
+    // Its look at an object's type goes through a pipe, and where none can be made it aborts.
+    GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+  }
   ChildProcess::Options options;
   options.descriptors_max = 12;
   Server server({}, options);
