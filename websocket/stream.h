@@ -19,6 +19,7 @@
 #include "websocket/core/close_state.h"
 #include "websocket/core/mask_key.h"
 #include "websocket/core/message_receiver.h"
+#include "websocket/core/opcode.h"
 #include "websocket/core/protocol_error.h"
 #include "websocket/options.h"
 #include "websocket/set_aside.h"
@@ -187,6 +188,7 @@ class Stream final : public MessageSocket {
                                Deadline deadline);
   absl::Status WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
                              Deadline deadline);
+  absl::Status WriteControl(Opcode opcode, absl::Span<const uint8_t> payload, Deadline deadline);
   absl::Status SendCloseLocked(int code, absl::string_view reason, Deadline deadline);
   MaskKey NextMaskKey();
   void QueuePong(absl::Span<const uint8_t> payload);

@@ -65,14 +65,7 @@ absl::Status Stream::Ping(absl::Span<const uint8_t> payload, Deadline deadline) 
   absl::Status status = LockSend(deadline);
   if (!status.ok()) return status;
   status = CheckMaySend();
-  if (status.ok()) {
-    uint8_t frame[kMaxControlFrameSize];
-    const size_t size =
-        MessageSender(options_.role)
-            .ControlFrame(Opcode::kPing, payload, NextMaskKey(), absl::MakeSpan(frame));
-    const IoSlice slice(frame, size);
-    status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
-  }
+  if (status.ok()) status = WriteControl(Opcode::kPing, payload, deadline);
   UnlockSend();
   runtime_->CountOperation();
   return status;
@@ -229,16 +222,22 @@ absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun,
   return lower_->WriteTail(slices);
 }
 
+// Writes a control frame between others: the caller has the outbound direction, or nobody has.
+absl::Status Stream::WriteControl(Opcode opcode, absl::Span<const uint8_t> payload,
+                                  Deadline deadline) {
+  uint8_t frame[kMaxControlFrameSize];
+  const size_t size = MessageSender(options_.role)
+                          .ControlFrame(opcode, payload, NextMaskKey(), absl::MakeSpan(frame));
+  const IoSlice slice(frame, size);
+  return lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+}
+
 absl::Status Stream::SendCloseLocked(int code, absl::string_view reason, Deadline deadline) {
   uint8_t payload[kMaxControlPayload];
   const size_t payload_size =
       SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(payload));
-  uint8_t frame[kMaxControlFrameSize];
-  const size_t size = MessageSender(options_.role)
-                          .ControlFrame(Opcode::kClose, absl::MakeConstSpan(payload, payload_size),
-                                        NextMaskKey(), absl::MakeSpan(frame));
-  const IoSlice slice(frame, size);
-  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  absl::Status status =
+      WriteControl(Opcode::kClose, absl::MakeConstSpan(payload, payload_size), deadline);
   if (status.ok()) static_cast<void>(close_state_.On(CloseEvent::kSendClose));
   return status;
 }
@@ -277,18 +276,13 @@ void Stream::FlushOutbox() {
 void Stream::FlushOutboxLocked(bool pongs_only) {
   while ((close_queued_ && !pongs_only) || pong_queued_) {
     const bool close = close_queued_ && !pongs_only;
-    uint8_t frame[kMaxControlFrameSize];
     const auto payload = close ? absl::MakeConstSpan(queued_close_, queued_close_size_)
                                : absl::MakeConstSpan(pong_, pong_size_);
-    const size_t size = MessageSender(options_.role)
-                            .ControlFrame(close ? Opcode::kClose : Opcode::kPong, payload,
-                                          NextMaskKey(), absl::MakeSpan(frame));
-    const IoSlice slice(frame, size);
     absl::Status status;
     {
       NoWaitScope no_wait(runtime_);
       status =
-          lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, Deadline::Immediately());
+          WriteControl(close ? Opcode::kClose : Opcode::kPong, payload, Deadline::Immediately());
     }
     if (status.ok()) {
       (close ? close_queued_ : pong_queued_) = false;
@@ -306,14 +300,9 @@ absl::Status Stream::FlushClose(Deadline deadline) {
   if (!close_queued_) return absl::OkStatus();
   absl::Status status = LockSend(deadline);
   if (!status.ok()) return status;
-  uint8_t frame[kMaxControlFrameSize];
-  const size_t size =
-      MessageSender(options_.role)
-          .ControlFrame(Opcode::kClose, absl::MakeConstSpan(queued_close_, queued_close_size_),
-                        NextMaskKey(), absl::MakeSpan(frame));
-  const IoSlice slice(frame, size);
   if (close_queued_) {
-    status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+    status = WriteControl(Opcode::kClose, absl::MakeConstSpan(queued_close_, queued_close_size_),
+                          deadline);
     if (status.ok()) close_queued_ = false;
   }
   UnlockSend();
