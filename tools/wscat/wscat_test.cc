@@ -372,11 +372,12 @@ TEST(WscatTest, OutputThatNobodyWants) {
   ChildProcess::Options options;
   options.environment = {"HALFPIPE_PROGRAM=" + std::string(kProgram)};
   Listening listening;
-  // The reader of the pipe ends at once; the status is that of wscat.
-  ChildProcess shell(
-      {"bash", "-c", "set -o pipefail; \"$HALFPIPE_PROGRAM\" --close=3000 \"$1\" | true", "bash",
-       listening.url()},
-      options);
+  // The reader of the pipe has ended before there is anything to write.
+  ChildProcess shell({"bash", "-c",
+                      "exec 3> >(true); wait $!; "
+                      "exec \"$HALFPIPE_PROGRAM\" --close=3000 \"$1\" >&3 3>&-",
+                      "bash", listening.url()},
+                     options);
   listening.Write("hello\n");
   EXPECT_EQ(shell.Wait(), 6);
   EXPECT_EQ(listening.Wait(), 5);
