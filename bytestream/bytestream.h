@@ -32,6 +32,8 @@ namespace halfpipe {
 //   ECONNRESET  the connection is broken; this direction stays so
 //   EBADF       Abort() was called, before or during the call
 //   ENOMEM      no memory to set received bytes aside: the inbound direction ends
+//   EMFILE, ENFILE, ENOSPC, ENOBUFS, and ENOMEM otherwise: the system had nothing left to wait or
+//               to transfer with; as ETIMEDOUT
 //
 // Lifetime: no function may be running when the object is destroyed; Abort() first, then let the
 // callers come out.

@@ -7,6 +7,11 @@
    - A deadline is absolute, in milliseconds on the clock of now(); -1 waits for ever, 0 does what
      is possible without waiting. An expired deadline still completes what needs no waiting.
    - Failure is -1 with errno. ETIMEDOUT and ECANCELED lose nothing: make the call again.
+   - EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that waits or makes something:
+     the system had no descriptor or memory for it, or to wait with. Nothing was done, nothing is
+     lost: make the call again (only the ENOMEM that brecv() names is the end of receiving).
+   - A connection breaks with ECONNRESET, or with what the system says of the network: EHOSTUNREACH,
+     ENETUNREACH, ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO. That direction stays so.
    - Blocking suspends the calling coroutine alone. A coroutine that is being closed gets ECANCELED
      from every blocking call, and from every call that makes a handle.
    - One receiver and one sender at a time on a connection; the next one gets EBUSY. Closing a
@@ -266,14 +271,15 @@ DILL_STORAGE(dill_tcp_storage, 1024);
 /* Every call of this section that makes a handle returns it, or -1 with errno:
      ECANCELED  the coroutine is being closed
      EMFILE, ENFILE  no more descriptors, or a million handles are open
-     ENOMEM
+     ENOMEM, ENOBUFS
+     EAFNOSUPPORT  the machine has no such sockets (IPv6, say)
      EINVAL     an argument is NULL (but where it says that it may be) or no address
    and those named there. */
 
 /* Listens on *addr; if its port is 0 the system chooses one, which is written back. `backlog` is
    how many connections may wait to be accepted; it is 1 or more. SO_REUSEADDR is on.
 
-     EADDRINUSE, EADDRNOTAVAIL, EACCES   as bind(2) says
+     EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM   as bind(2) says
      EINVAL     backlog is 0 or less */
 int dill_tcp_listen(struct dill_ipaddr* addr, int backlog);
 int dill_tcp_listen_mem(struct dill_ipaddr* addr, int backlog,
@@ -292,8 +298,8 @@ int dill_tcp_accept_mem(int s, struct dill_ipaddr* addr, struct dill_tcp_storage
 /* Connects to *addr. TCP_NODELAY is on.
 
      ETIMEDOUT
-     ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, EACCES  as connect(2) says
- */
+     ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EADDRINUSE,
+     EACCES, EPERM  as connect(2) says */
 int dill_tcp_connect(const struct dill_ipaddr* addr, int64_t deadline);
 int dill_tcp_connect_mem(const struct dill_ipaddr* addr, struct dill_tcp_storage* mem,
                          int64_t deadline);
@@ -344,7 +350,7 @@ DILL_STORAGE(dill_ipc_pair_storage, 2048);
 /* Listens on the path `addr` (1 to 107 bytes), which must not exist yet. Nobody removes it.
 
      ENAMETOOLONG
-     EADDRINUSE, EACCES, ENOENT, ENOTDIR  as bind(2) says
+     EADDRINUSE, EACCES, EPERM, ENOENT, ENOTDIR, ELOOP, EROFS, ENOSPC  as bind(2) says
      EINVAL     backlog is 0 or less */
 int dill_ipc_listen(const char* addr, int backlog);
 int dill_ipc_listen_mem(const char* addr, int backlog, struct dill_ipc_listener_storage* mem);
@@ -356,7 +362,7 @@ int dill_ipc_accept_mem(int s, struct dill_ipc_storage* mem, int64_t deadline);
 /* Connects to the path `addr`; waits while the listener's backlog is full.
 
      ENAMETOOLONG, ETIMEDOUT
-     ECONNREFUSED, ENOENT, ENOTDIR, EACCES  as connect(2) says */
+     ECONNREFUSED, ENOENT, ENOTDIR, ELOOP, EACCES, EPERM, EPROTOTYPE  as connect(2) says */
 int dill_ipc_connect(const char* addr, int64_t deadline);
 int dill_ipc_connect_mem(const char* addr, struct dill_ipc_storage* mem, int64_t deadline);
 

@@ -26,7 +26,10 @@ int Listen(const char* addr, int backlog, void* memory) {
   if (const int error = CheckNewHandle()) return -error;
   const absl::StatusOr<int> fd = UnixListenFd(addr, backlog);
   if (!fd.ok()) return -StatusErrno(fd.status());
-  return MakeListenerHandleOrClose(&kIpcFamily, *fd, memory);
+  const int number = MakeListenerHandleOrClose(&kIpcFamily, *fd, memory);
+  // The file is ours, and would keep the next one out.
+  if (number < 0) unlink(addr);
+  return number;
 }
 
 int Accept(int s, void* memory, int64_t deadline) {

@@ -19,9 +19,10 @@ using Kind = ReceiveEvent::Kind;
 // buffer, so that one system call brings the frames behind it too.
 constexpr size_t kDirectReadBytesMin = 4096;
 
+// Nothing is wrong with the stream below, and the receive may be made again.
 bool WasInterrupted(const absl::Status& status) {
   const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED;
+  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
 }
 
 MessageType TypeOf(const ReceiveEvent& event) {

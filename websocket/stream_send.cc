@@ -218,7 +218,7 @@ absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun,
   absl::Status status = lower_->Write(slices, more, deadline);
   if (status.ok() || !begun) return status;
   const int error = StatusErrno(status);
-  if (error != ETIMEDOUT && error != ECANCELED) return status;
+  if (error != ETIMEDOUT && error != ECANCELED && !IsShortage(error)) return status;
   return lower_->WriteTail(slices);
 }
 

@@ -44,6 +44,7 @@ constexpr Row kTable[] = {
     {ENOBUFS, absl::StatusCode::kResourceExhausted, "ENOBUFS"},
     {EMFILE, absl::StatusCode::kResourceExhausted, "EMFILE"},
     {ENFILE, absl::StatusCode::kResourceExhausted, "ENFILE"},
+    {ENOSPC, absl::StatusCode::kResourceExhausted, "ENOSPC"},
     {EACCES, absl::StatusCode::kPermissionDenied, "EACCES"},
     {EPERM, absl::StatusCode::kPermissionDenied, "EPERM"},
 };
@@ -83,6 +84,11 @@ int StatusErrno(const absl::Status& status) {
     if (row.code == status.code()) return row.error;
   }
   return EIO;
+}
+
+bool IsShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+         error == ENOSPC;
 }
 
 absl::string_view ErrnoName(int error) {

@@ -15,6 +15,10 @@ absl::Status ErrnoStatus(int error, absl::string_view message);
 // the status's code (EIO for a code without a row). 0 for OK.
 int StatusErrno(const absl::Status& status);
 
+// True for the errno of a system that has run out of descriptors, memory or the like (EMFILE, ENFILE,
+// ENOMEM, ENOBUFS, ENOSPC): nothing was done, and nothing is wrong with what it was to be done to.
+bool IsShortage(int error);
+
 // The symbolic name, such as "ETIMEDOUT"; "errno" for numbers without a row. Static text.
 absl::string_view ErrnoName(int error);
 

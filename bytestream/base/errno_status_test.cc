@@ -59,6 +59,15 @@ TEST(ErrnoStatusTest, EachErrnoHasItsCodeItsNameAndComesBack) {
   }
 }
 
+TEST(ErrnoStatusTest, Shortages) {
+  for (const int error : {EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC}) {
+    EXPECT_TRUE(IsShortage(error)) << ErrnoName(error);
+  }
+  for (const int error : {0, ETIMEDOUT, ECANCELED, EAGAIN, ECONNRESET, EMSGSIZE, EBADF}) {
+    EXPECT_FALSE(IsShortage(error)) << ErrnoName(error);
+  }
+}
+
 TEST(ErrnoStatusTest, ZeroIsOk) {
   EXPECT_TRUE(ErrnoStatus(0, "ignored").ok());
   EXPECT_EQ(StatusErrno(absl::OkStatus()), 0);

@@ -84,7 +84,8 @@ absl::Status FdStream::Close(Deadline deadline) {
 
 void FdStream::Abort() noexcept {
   if (outbound_.error() == EBADF) return;
-  const bool reset = outbound_.pending();
+  // Also where a send has failed although the connection has not: what it accepted is lost.
+  const bool reset = outbound_.pending() || outbound_.error() != 0;
   inbound_.Fail(EBADF);
   outbound_.Fail(EBADF);
   when_readable_ = nullptr;

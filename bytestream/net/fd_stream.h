@@ -55,7 +55,7 @@ class FdStream : public Bytestream, private InboundSource, private OutboundSink 
   absl::Status Done(Deadline deadline) override { return outbound_.Done(deadline); }
 
   // Closes the descriptor. The peer of a TCP connection sees a reset if a tail, held bytes or a
-  // part of a Write() in progress had not left.
+  // part of a Write() in progress had not left, or sending has failed.
   void Abort() noexcept override;
 
   void WhenReadable(Callback callback) override;

@@ -14,9 +14,6 @@ namespace {
 
 bool WouldWait(int error) { return error == ETIMEDOUT || error == ECANCELED; }
 
-// The engine had no descriptor or memory left to wait with; the connection itself is well.
-bool CouldNotWait(int error) { return error == EMFILE || error == ENFILE || error == ENOSPC; }
-
 absl::Status ReceiveStatus(int error) {
   switch (error) {
     case 0:
@@ -125,9 +122,9 @@ int Inbound::Receive(Destination* destination, size_t reserve, Deadline deadline
   for (;;) {
     const int error = Attempt(destination, reserve);
     if (error_ != 0) return error_;
-    if (error == 0 || error == EBADF || CouldNotWait(error)) return error;
+    if (error == 0 || error == EBADF || IsShortage(error)) return error;
     if (!WouldWait(error)) {
-      Fail(error == EPIPE ? ECONNRESET : error);
+      Fail(error == EPIPE || error == ENOTCONN ? ECONNRESET : error);
       return error_;
     }
     if (gave_up != 0) return gave_up;

@@ -22,8 +22,8 @@ class InboundSource {
  public:
   // One receive into `pieces`, in their order (at least one, none empty). `count` 0 is the end of
   // the stream. ETIMEDOUT and ECANCELED: nothing was received. EBADF: the source was closed. Other
-  // errors end the direction, save EMFILE, ENFILE and ENOSPC, which say that the wait was not
-  // possible.
+  // errors end the direction, save a shortage (IsShortage()): nothing was received, or the wait was
+  // not possible.
   virtual IoResult ReceiveSome(absl::Span<const iovec> pieces, Deadline deadline) = 0;
 
   // Waits until ReceiveSome() would not have to wait. 0, or an errno as above; may return 0 early.

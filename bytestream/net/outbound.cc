@@ -14,9 +14,6 @@ namespace {
 
 bool WouldWait(int error) { return error == ETIMEDOUT || error == ECANCELED; }
 
-// The engine had no descriptor or memory left to wait with; the connection itself is well.
-bool CouldNotWait(int error) { return error == EMFILE || error == ENFILE || error == ENOSPC; }
-
 // EPIPE is what our own Done() gives later calls; from the system it is a peer that is gone.
 int ConnectionError(int error) {
   return error == EPIPE || error == ENOTCONN || error == ESHUTDOWN ? ECONNRESET : error;
@@ -87,7 +84,7 @@ absl::Status Outbound::WriteTail(absl::Span<const IoSlice> slices) {
   if (tail_size_ == 0) {
     const int error = SendPieces(&rest, slices.size(), Deadline::Immediately());
     if (error == 0) return absl::OkStatus();
-    if (!WouldWait(error) && !CouldNotWait(error)) return SendStatus(Broken(error));
+    if (!WouldWait(error) && !IsShortage(error)) return SendStatus(Broken(error));
   }
   return SendStatus(Leave(rest));
 }
@@ -137,7 +134,7 @@ int Outbound::Send(absl::Span<const IoSlice> slices, Deadline deadline) {
   const int error = SendPieces(&rest, slices.size(), deadline);
   if (error == 0) return 0;
   if (error_ != 0) return error_;
-  if (!WouldWait(error) && !CouldNotWait(error)) return Broken(error);
+  if (!WouldWait(error) && !IsShortage(error)) return Broken(error);
   if (part_sent_) return Leave(rest);
   // Nothing of this call has left, but what was held is ours to deliver.
   const int left = Leave(SliceCursor<IoSlice>({}));
@@ -212,7 +209,7 @@ void Outbound::ReleaseHeld() {
   SliceCursor<IoSlice> none({});
   const int error = SendPieces(&none, 0, Deadline::Immediately());
   if (error == 0) return;
-  if (WouldWait(error) || CouldNotWait(error)) {
+  if (WouldWait(error) || IsShortage(error)) {
     static_cast<void>(Leave(none));
   } else {
     static_cast<void>(Broken(error));
@@ -252,8 +249,13 @@ void Outbound::DrainTail() {
     const iovec piece = {tail_ + tail_begin_, tail_size_};
     const IoResult result =
         sink_->SendSome(absl::MakeConstSpan(&piece, 1), Deadline::Immediately());
-    if (WouldWait(result.error) || CouldNotWait(result.error)) {
+    if (WouldWait(result.error)) {
       static_cast<void>(AwaitTail());
+      return;
+    }
+    if (IsShortage(result.error)) {
+      // The descriptor may well be ready all the time: asking again would be to turn without rest.
+      static_cast<void>(Break());
       return;
     }
     if (result.error != 0) {

@@ -22,7 +22,7 @@ class OutboundSink {
  public:
   // Sends from the front of `pieces` (at least one, none empty) at least one byte, or gives an
   // error. ETIMEDOUT and ECANCELED: nothing was sent. EBADF: the sink was closed. Other errors end
-  // the direction, save EMFILE, ENFILE and ENOSPC, which say that the wait was not possible.
+  // the direction, save a shortage (IsShortage()): nothing was sent, or the wait was not possible.
   virtual IoResult SendSome(absl::Span<const iovec> pieces, Deadline deadline) = 0;
 
   // True when SendSome() can probably take a byte now, or would fail.

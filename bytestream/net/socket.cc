@@ -22,8 +22,8 @@ int GetOption(int fd, int option, int* value) {
 absl::Status AdoptSocket(int fd, SocketKind kind) {
   int type = 0;
   if (const int error = GetOption(fd, SO_TYPE, &type)) {
-    return error == EBADF ? ErrnoStatus(EBADF, "no such descriptor")
-                          : ErrnoStatus(ENOTSUP, "the descriptor is not a socket");
+    if (error == ENOTSOCK) return ErrnoStatus(ENOTSUP, "the descriptor is not a socket");
+    return ErrnoStatus(error, "no such descriptor, or one that does not tell what it is");
   }
   int domain = 0;
   int listening = 0;
@@ -42,9 +42,13 @@ absl::Status AdoptSocket(int fd, SocketKind kind) {
   }
   const int status_flags = fcntl(fd, F_GETFL);
   const int fd_flags = fcntl(fd, F_GETFD);
-  if (status_flags < 0 || fd_flags < 0 || fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) < 0 ||
-      fcntl(fd, F_SETFD, fd_flags | FD_CLOEXEC) < 0) {
+  if (status_flags < 0 || fd_flags < 0 || fcntl(fd, F_SETFD, fd_flags | FD_CLOEXEC) < 0) {
     return ErrnoStatus(errno, "the descriptor's flags could not be set");
+  }
+  if (fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) < 0) {
+    error = errno;
+    fcntl(fd, F_SETFD, fd_flags);
+    return ErrnoStatus(error, "the descriptor could not be made non-blocking");
   }
   return absl::OkStatus();
 }

@@ -73,9 +73,14 @@ absl::StatusOr<int> UnixListenFd(absl::string_view path, int backlog) {
   const absl::StatusOr<int> fd = NewStreamSocket(AF_UNIX);
   if (!fd.ok()) return fd.status();
   absl::Cleanup closer = [&fd] { close(*fd); };
-  if (bind(*fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 ||
-      listen(*fd, backlog) < 0) {
+  if (bind(*fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
     const int error = errno;
+    return ErrnoStatus(error, absl::StrCat("binding to ", path, " failed"));
+  }
+  if (listen(*fd, backlog) < 0) {
+    const int error = errno;
+    // Ours, and it would keep the next one out.
+    unlink(address.sun_path);
     return ErrnoStatus(error, absl::StrCat("listening at ", path, " failed"));
   }
   std::move(closer).Cancel();

@@ -31,6 +31,7 @@ bool IsErrorOfOneConnection(int error) {
     case EHOSTUNREACH:
     case ENETUNREACH:
     case EPERM:
+    case ETIMEDOUT:
       return true;
     default:
       return false;
@@ -140,6 +141,8 @@ int EpollEngine::Rearm(EngineFd* entry) {
 int EpollEngine::WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline) {
   if (entry->detached) return EBADF;
   if (!list->empty()) return EBUSY;
+  // What does not wait needs nothing of the system to wait with.
+  if (deadline.is_immediate()) return runtime_->CheckCancelled() != 0 ? ECANCELED : ETIMEDOUT;
   if (const int error = Register(entry)) return error;
   Waiter waiter;
   list->PushBack(&waiter);
@@ -324,7 +327,11 @@ int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
   Waiter waiter;
   list->PushBack(&waiter);
   int error = UpdateForeign(foreign);
-  if (error == 0) error = runtime_->Wait(&waiter, deadline);
+  if (error == 0) {
+    error = runtime_->Wait(&waiter, deadline);
+  } else if (error == EPERM) {
+    error = 0;  // a file that epoll does not take, and that is always ready
+  }
   waiter.link.Unlink();
   // ForgetForeignFd() may have taken it away.
   const auto found = foreign_.find(fd);
