@@ -53,4 +53,15 @@ absl::Status WriteText(Bytestream* stream, absl::string_view text, Deadline dead
   return stream->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
 }
 
+void EndAfterAnswer(Bytestream* stream) {
+  const Deadline now = Deadline::Immediately();
+  static_cast<void>(stream->Done(now));
+  for (size_t dropped = 0; dropped < kDrainBytesMax;) {
+    const absl::StatusOr<absl::Span<uint8_t>> bytes = stream->Peek(1, now);
+    if (!bytes.ok() || bytes->empty()) return;
+    dropped += bytes->size();
+    stream->Consume(bytes->size());
+  }
+}
+
 }  // namespace halfpipe::http

@@ -37,6 +37,16 @@ absl::Status ReadResponseHead(Bytestream* stream, const Limits& limits, Response
 // Writes `text`, a head or a whole message, at once. Errors of Bytestream::Write().
 absl::Status WriteText(Bytestream* stream, absl::string_view text, Deadline deadline);
 
+// The most input that EndAfterAnswer() drops.
+constexpr size_t kDrainBytesMax = size_t{1} << 20;
+
+// For a server that has written its last answer and is about to close, although input of the client
+// may be left unread: a refusal, mostly. TCP resets a connection that is closed with unread input,
+// and the reset may overtake the answer at the client (RFC 9112 section 9.6). Ends the outbound
+// direction, so that the client reads the answer and its end, and drops what has arrived, up to
+// kDrainBytesMax. Never waits; a stream that cannot do it, or another reader's, is left as it is.
+void EndAfterAnswer(Bytestream* stream);
+
 }  // namespace halfpipe::http
 
 #endif  // HALFPIPE_HTTP_HEAD_IO_H_

@@ -305,5 +305,40 @@ TEST(WriteTextTest, LeavesAtOnce) {
   EXPECT_THAT(WriteText(stream.get(), kResponse, kNever), IsErrno(ECONNRESET));
 }
 
+// All that has arrived is dropped, up to the limit, and nothing is waited for.
+TEST(EndAfterAnswer, DropsWhatHasArrived) {
+  for (const int above : {-1, 0, 1}) {
+    SCOPED_TRACE(above);
+    SimRuntime runtime;
+    PairOptions options;
+    options.capacity_bytes = 2 * kDrainBytesMax;
+    auto [client, server] = MakePair(&runtime, options);
+    const size_t size = kDrainBytesMax + static_cast<size_t>(above + 1) - 1;
+    EXPECT_THAT(Send(client.get(), std::string(size, 'x')), IsOk());
+    EXPECT_THAT(Send(server.get(), "answer"), IsOk());
+    EndAfterAnswer(server.get());
+    // The last piece that is dropped is dropped as it came; only one beyond the limit is left.
+    const bool left = above > 0 && size % Bytestream::kPeekMax != 0;
+    EXPECT_THAT(server->Peek(1, Deadline::Immediately()), IsErrno(left ? 0 : ETIMEDOUT));
+    EXPECT_EQ(Rest(server.get()).size(), left ? 1u : 0u);
+    EXPECT_THAT(client->Peek(7, kNever), IsOk());
+    EXPECT_EQ(Rest(client.get()), "answer");
+    EXPECT_THAT(server->Done(kNever), IsErrno(EPIPE));
+  }
+}
+
+TEST(EndAfterAnswer, LeavesAStreamAsItIsThatCannot) {
+  SimRuntime runtime;
+  auto [client, server] = MakePair(&runtime);
+  EXPECT_THAT(Send(client.get(), "abc"), IsOk());
+  EXPECT_THAT(client->Done(kNever), IsOk());
+  EndAfterAnswer(server.get());
+  EndAfterAnswer(server.get());
+  EXPECT_TRUE(server->Peek(1, kNever)->empty());
+  server->Abort();
+  EndAfterAnswer(server.get());
+  EXPECT_THAT(server->Peek(1, kNever), IsErrno(EBADF));
+}
+
 }  // namespace
 }  // namespace halfpipe::http

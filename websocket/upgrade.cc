@@ -49,13 +49,16 @@ absl::Status WithoutCleanEnd(absl::Status status) {
 }
 
 // Answers with `status` and says why the handshake failed. The answer is a courtesy: whether it can
-// be sent does not change the outcome, but for the end of the time there is.
+// be sent does not change the outcome, but for the end of the time there is. The caller closes next.
 absl::Status Refuse(Bytestream* stream, int status, int error, absl::string_view why,
                     absl::Span<char> buffer, Deadline deadline) {
   absl::Status sent = http::WriteText(stream, WriteRefusal(status, buffer), deadline);
   const int send_error = StatusErrno(sent);
   if (send_error == ETIMEDOUT || send_error == ECANCELED) return sent;
-  return ErrnoStatus(error, absl::StrCat("upgrade refused with ", status, ": ", why));
+  absl::Status refused =
+      ErrnoStatus(error, absl::StrCat("upgrade refused with ", status, ": ", why));
+  http::EndAfterAnswer(stream);  // ends the life of what views of the head point to
+  return refused;
 }
 
 absl::Status SendPlain(Bytestream* stream, const http::RequestHead& head,
@@ -73,6 +76,7 @@ absl::Status SendPlain(Bytestream* stream, const http::RequestHead& head,
                             IoSlice(with_body ? absl::string_view(response.body) : "")};
   absl::Status status = stream->Write(slices, /*more=*/false, deadline);
   if (!status.ok()) return status;
+  http::EndAfterAnswer(stream);
   return ErrnoStatus(ENOTSUP, "a plain request was answered");
 }
 
@@ -94,9 +98,7 @@ absl::Status Serve(Runtime* runtime, Bytestream* stream, const ServerUpgradeOpti
     const http::UpgradeError error = http::CheckRequestAddress(head, &address);
     if (error == http::UpgradeError::kNone) {
       const PlainResponse response = (*plain)(head);
-      status = SendPlain(stream, head, response, scratch.chars(), deadline);
-      stream->Consume(result.size);
-      return status;
+      return SendPlain(stream, head, response, scratch.chars(), deadline);
     }
   }
   const ServerJudgement judgement = JudgeClientRequest(head, options.subprotocols);

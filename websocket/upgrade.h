@@ -74,7 +74,9 @@ using UpgradeHook = absl::FunctionRef<int(const UpgradeRequest&)>;
 using PlainHook = absl::FunctionRef<PlainResponse(const http::RequestHead&)>;
 
 // Answers a request to speak WebSocket. A bad one is answered with the right status (400, 405, 414,
-// 426, 431, 501, 505) before the call fails. Allocates nothing, the hook aside.
+// 426, 431, 501, 505) before the call fails; the outbound direction is ended then, and what has
+// arrived is dropped, so that closing next does not reset the connection under the answer.
+// Allocates nothing, the hook aside.
 //   EPROTO      a bad request
 //   EACCES      the hook has refused
 //   ECONNRESET  the stream ended or broke
