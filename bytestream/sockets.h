@@ -345,9 +345,12 @@ DILL_STORAGE(dill_ipc_listener_storage, 512);
 DILL_STORAGE(dill_ipc_storage, 1024);
 DILL_STORAGE(dill_ipc_pair_storage, 2048);
 
-/* Calls that make handles: errors as said at the head of the TCP section. */
+/* Calls that make handles: errors as said at the head of the TCP section. Passing descriptors:
+   ipc_descriptors.h. */
 
-/* Listens on the path `addr` (1 to 107 bytes), which must not exist yet. Nobody removes it.
+/* Listens on the path `addr` (1 to 107 bytes), which must not exist yet. Nobody removes it. Or, if
+   `addr` begins with '@', on the abstract name behind that (1 to 107 bytes), which has no file and
+   is free again when the listener is closed; for a file of such a name write "./@NAME".
 
      ENAMETOOLONG
      EADDRINUSE, EACCES, EPERM, ENOENT, ENOTDIR, ELOOP, EROFS, ENOSPC  as bind(2) says
@@ -359,7 +362,7 @@ int dill_ipc_listen_mem(const char* addr, int backlog, struct dill_ipc_listener_
 int dill_ipc_accept(int s, int64_t deadline);
 int dill_ipc_accept_mem(int s, struct dill_ipc_storage* mem, int64_t deadline);
 
-/* Connects to the path `addr`; waits while the listener's backlog is full.
+/* Connects to the path or abstract name `addr`; waits while the listener's backlog is full.
 
      ENAMETOOLONG, ETIMEDOUT
      ECONNREFUSED, ENOENT, ENOTDIR, ELOOP, EACCES, EPERM, EPROTOTYPE  as connect(2) says */

@@ -74,6 +74,29 @@ TEST_F(SocketsIpcTest, Paths) {
   EXPECT_FAILS(ENOTDIR, ipc_connect((path_ + "/s").c_str(), -1));
 }
 
+TEST_F(SocketsIpcTest, AbstractNames) {
+  std::string name = "@halfpipe/sockets_ipc_test/" + std::to_string(getpid());
+  EXPECT_FAILS(ECONNREFUSED, ipc_connect(name.c_str(), -1));
+  const int listener = ipc_listen(name.c_str(), 1);
+  ASSERT_GT(listener, 0);
+  EXPECT_FAILS(EADDRINUSE, ipc_listen(name.c_str(), 1));
+  const int c = ipc_connect(name.c_str(), -1);
+  const int s = ipc_accept(listener, -1);
+  EXPECT_EQ(bsend(c, "x", 1, -1), 0);
+  EXPECT_EQ(brecv(s, nullptr, 1, -1), 0);
+  for (const int h : {c, s, listener}) EXPECT_EQ(hclose(h), 0);
+  EXPECT_FAILS(ECONNREFUSED, ipc_connect(name.c_str(), -1));
+
+  EXPECT_FAILS(EINVAL, ipc_listen("@", 1));
+  name.resize(108, 'x');
+  const int longest = ipc_listen(name.c_str(), 1);
+  EXPECT_GT(longest, 0);
+  EXPECT_EQ(hclose(longest), 0);
+  name += 'x';
+  EXPECT_FAILS(ENAMETOOLONG, ipc_listen(name.c_str(), 1));
+  EXPECT_FAILS(ENAMETOOLONG, ipc_connect(name.c_str(), -1));
+}
+
 TEST_F(SocketsIpcTest, BadArguments) {
   EXPECT_FAILS(EINVAL, ipc_listen(nullptr, 10));
   EXPECT_FAILS(EINVAL, ipc_listen("", 10));

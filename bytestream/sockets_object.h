@@ -17,23 +17,32 @@ namespace halfpipe {
 struct SocketFamily {
   HandleType stream;
   HandleType listener;
+  bool passes_descriptors;
 };
 
-inline constexpr SocketFamily kTcpFamily{{"TCP connection"}, {"TCP listener"}};
-inline constexpr SocketFamily kIpcFamily{{"Unix connection"}, {"Unix listener"}};
+inline constexpr SocketFamily kTcpFamily{{"TCP connection"}, {"TCP listener"}, false};
+inline constexpr SocketFamily kIpcFamily{{"Unix connection"}, {"Unix listener"}, true};
 
 // A connection behind a handle. Also an ordinary bytestream, so that a layer above can own it.
 class SocketObject final : public FdStream, public HandleObject {
  public:
   // Takes over `fd`. In storage of the caller (placement new) Dispose() only destructs.
   SocketObject(Runtime* runtime, int fd, const SocketFamily* family, bool in_callers_storage)
-      : FdStream(runtime, fd), family_(family), in_callers_storage_(in_callers_storage) {}
+      : FdStream(runtime, fd, StreamOptions(family)),
+        family_(family),
+        in_callers_storage_(in_callers_storage) {}
 
   void* Query(const void* type) override;
   void Close() noexcept override { Abort(); }
   void Dispose() noexcept override;
 
  private:
+  static Options StreamOptions(const SocketFamily* family) {
+    Options options;
+    options.keep_descriptors = family->passes_descriptors;
+    return options;
+  }
+
   const SocketFamily* const family_;
   const bool in_callers_storage_;
 };

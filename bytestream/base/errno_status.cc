@@ -45,6 +45,7 @@ constexpr Row kTable[] = {
     {EMFILE, absl::StatusCode::kResourceExhausted, "EMFILE"},
     {ENFILE, absl::StatusCode::kResourceExhausted, "ENFILE"},
     {ENOSPC, absl::StatusCode::kResourceExhausted, "ENOSPC"},
+    {ETOOMANYREFS, absl::StatusCode::kResourceExhausted, "ETOOMANYREFS"},
     {EACCES, absl::StatusCode::kPermissionDenied, "EACCES"},
     {EPERM, absl::StatusCode::kPermissionDenied, "EPERM"},
 };

@@ -44,6 +44,7 @@ constexpr Case kCases[] = {
     {ENOBUFS, absl::StatusCode::kResourceExhausted, "ENOBUFS"},
     {EMFILE, absl::StatusCode::kResourceExhausted, "EMFILE"},
     {ENFILE, absl::StatusCode::kResourceExhausted, "ENFILE"},
+    {ETOOMANYREFS, absl::StatusCode::kResourceExhausted, "ETOOMANYREFS"},
     {EACCES, absl::StatusCode::kPermissionDenied, "EACCES"},
     {EPERM, absl::StatusCode::kPermissionDenied, "EPERM"},
 };

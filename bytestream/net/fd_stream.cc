@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "bytestream/base/errno_status.h"
 
 namespace halfpipe {
@@ -34,7 +36,8 @@ FdStream::FdStream(Runtime* runtime, int fd, Options options)
     : runtime_(runtime),
       fd_(fd),
       inbound_(runtime, this),
-      outbound_(runtime, this, options.send_tail_bytes_max) {
+      outbound_(runtime, this, options.send_tail_bytes_max),
+      keep_descriptors_(options.keep_descriptors) {
   runtime_->engine().Attach(&entry_, fd);
 }
 
@@ -49,12 +52,14 @@ absl::StatusOr<absl::Span<uint8_t>> FdStream::Peek(size_t min, Deadline deadline
 absl::Status FdStream::Read(absl::Span<const IoSpan> slices, Deadline deadline) {
   absl::Status status = inbound_.Read(slices, deadline);
   NoticeReadable();
+  if (status.ok()) DropPassedOver();
   return status;
 }
 
 absl::StatusOr<size_t> FdStream::ReadSome(absl::Span<uint8_t> dst, size_t min, Deadline deadline) {
   absl::StatusOr<size_t> result = inbound_.ReadSome(dst, min, deadline);
   NoticeReadable();
+  if (result.ok()) DropPassedOver();
   return result;
 }
 
@@ -71,6 +76,9 @@ absl::Status FdStream::Close(Deadline deadline) {
   if (inbound_.busy() || outbound_.busy()) {
     return ErrnoStatus(EBUSY, "a coroutine is using the stream that is to be closed");
   }
+  // Nobody will take them any more, and the peer may go on passing.
+  keep_descriptors_ = false;
+  passed_.CloseAll();
   absl::Status status;
   if (!outbound_.done() || outbound_.error() != 0) status = outbound_.Done(deadline);
   if (status.ok()) {
@@ -88,6 +96,7 @@ void FdStream::Abort() noexcept {
   const bool reset = outbound_.pending() || outbound_.error() != 0;
   inbound_.Fail(EBADF);
   outbound_.Fail(EBADF);
+  passed_.CloseAll();
   when_readable_ = nullptr;
   readable_notice_.held_link.Unlink();
   CloseFd(reset);
@@ -109,16 +118,83 @@ void FdStream::CloseFd(bool reset) {
 void FdStream::Reset() {
   inbound_.Fail(ECONNRESET);
   outbound_.Fail(ECONNRESET);
+  passed_.CloseAll();
   CloseFd(/*reset=*/true);
   NoticeReadable();
 }
 
 IoResult FdStream::ReceiveSome(absl::Span<const iovec> pieces, Deadline deadline) {
-  IoResult result = runtime_->engine().Receive(&entry_, pieces, nullptr, deadline);
+  IoResult result = keep_descriptors_
+                        ? ReceiveWithDescriptors(pieces, deadline)
+                        : runtime_->engine().Receive(&entry_, pieces, nullptr, deadline);
   // The system tells of a broken connection once. Where a send was told, a receive sees an end that
   // looks clean, and must not.
   if (result.error == 0 && result.count == 0) result.error = connection_error_;
   return result;
+}
+
+// Apart from ReceiveSome(), so that only who needs it has the room for control data on the stack.
+ABSL_ATTRIBUTE_NOINLINE IoResult FdStream::ReceiveWithDescriptors(absl::Span<const iovec> pieces,
+                                                                  Deadline deadline) {
+  PassedDescriptors::Control control;
+  msghdr message = {};
+  passed_.Offer(&control, &message);
+  const IoResult result = runtime_->engine().Receive(&entry_, pieces, &message, deadline);
+  if (result.error == 0 && result.count > 0) {
+    passed_.Collect(message, inbound_.bytes_received() + result.count - 1);
+  }
+  return result;
+}
+
+absl::StatusOr<int> FdStream::ReceiveDescriptor(Deadline deadline) {
+  if (!keep_descriptors_ && inbound_.error() != EBADF) {
+    return ErrnoStatus(ENOTSUP, "the stream does not keep descriptors that are passed");
+  }
+  const absl::StatusOr<absl::Span<uint8_t>> bytes = Peek(1, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->empty()) return ErrnoStatus(EPIPE, "the stream ended before a descriptor");
+  int fd = -1;
+  bool last = false;
+  if (const int error = passed_.Take(inbound_place(), &fd, &last)) {
+    return ErrnoStatus(error, error == EPROTO ? "the next byte came without a descriptor"
+                                              : "the descriptor that was passed was lost");
+  }
+  if (last) inbound_.Consume(1);
+  return fd;
+}
+
+absl::Status FdStream::SendDescriptor(int fd, Deadline deadline) {
+  if (const int error = runtime_->CheckCancelled()) {
+    return ErrnoStatus(error, "passing a descriptor was cancelled");
+  }
+  if (fd_ >= 0) {
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    if (getsockopt(fd_, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_UNIX) {
+      return ErrnoStatus(ENOTSUP, "descriptors are passed over Unix sockets only");
+    }
+  }
+  uint8_t carrier = 0;
+  const iovec piece = {&carrier, sizeof(carrier)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+  msghdr message = {};
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(fd));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  return outbound_.WriteUnit(
+      [&](Deadline until) {
+        IoResult result = runtime_->engine().Send(&entry_, absl::MakeConstSpan(&piece, 1), &message,
+                                                  /*more=*/false, until);
+        // The stream's own descriptor is well: it is the one to be passed that is not.
+        if (result.error == EBADF && fd_ >= 0) result.error = EINVAL;
+        if (EndsConnection(result.error)) connection_error_ = result.error;
+        return result;
+      },
+      deadline);
 }
 
 int FdStream::WaitReadable(Deadline deadline) {

@@ -14,6 +14,9 @@ namespace {
 
 bool WouldWait(int error) { return error == ETIMEDOUT || error == ECANCELED; }
 
+// The system refused what was to be sent, see WriteUnit().
+bool ConcernsUnit(int error) { return error == EINVAL || error == ETOOMANYREFS; }
+
 // EPIPE is what our own Done() gives later calls; from the system it is a peer that is gone.
 int ConnectionError(int error) {
   return error == EPIPE || error == ENOTCONN || error == ESHUTDOWN ? ECONNRESET : error;
@@ -87,6 +90,24 @@ absl::Status Outbound::WriteTail(absl::Span<const IoSlice> slices) {
     if (!WouldWait(error) && !IsShortage(error)) return SendStatus(Broken(error));
   }
   return SendStatus(Leave(rest));
+}
+
+absl::Status Outbound::WriteUnit(absl::FunctionRef<IoResult(Deadline)> send, Deadline deadline) {
+  if (const int error = Enter(/*waits=*/true)) return SendStatus(error);
+  if (done_) return SendStatus(EPIPE);
+  BusyScope busy(this);
+  if (const int error = WaitForTail(deadline)) return SendStatus(error);
+  if (const int error = Send({}, deadline)) return SendStatus(error);
+  const IoResult result = send(deadline);
+  if (error_ != 0) return SendStatus(error_);
+  if (result.error == 0) {
+    bytes_sent_ += result.count;
+    return absl::OkStatus();
+  }
+  if (WouldWait(result.error) || IsShortage(result.error) || ConcernsUnit(result.error)) {
+    return SendStatus(result.error);
+  }
+  return SendStatus(Broken(result.error));
 }
 
 absl::Status Outbound::Flush(Deadline deadline) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
@@ -64,6 +65,12 @@ class Outbound final : private HeldOutput {
   absl::Status Write(absl::Span<const IoSlice> slices, bool more, Deadline deadline);
   absl::Status WriteTail(absl::Span<const IoSlice> slices);
   absl::Status Flush(Deadline deadline);
+
+  // As Write() of one thing that leaves as a whole: `send` makes the one call of the system for it
+  // and returns bytes or an errno as OutboundSink::SendSome(). Its EINVAL and ETOOMANYREFS are
+  // about that thing, and leave the direction as it is.
+  absl::Status WriteUnit(absl::FunctionRef<IoResult(Deadline)> send, Deadline deadline);
+
   absl::Status Done(Deadline deadline);
   void WhenWritable(absl::AnyInvocable<void()> callback);
 

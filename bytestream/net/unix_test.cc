@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -78,7 +79,6 @@ TEST_F(UnixTest, PathsAreChecked) {
   EXPECT_EQ(ConnectErrno(""), EINVAL);
   EXPECT_EQ(ListenErrno(""), EINVAL);
   EXPECT_EQ(ConnectErrno(absl::string_view("a\0b", 3)), EINVAL);
-  EXPECT_EQ(ListenErrno(absl::string_view("\0abstract", 9)), EINVAL);
   EXPECT_EQ(ConnectErrno(path), ENOENT);
   EXPECT_EQ(ListenErrno(folder + "/none/s"), ENOENT);
   for (const int difference : {-1, 0, 1}) {
@@ -89,6 +89,61 @@ TEST_F(UnixTest, PathsAreChecked) {
     EXPECT_EQ(ListenErrno(at), difference > 0 ? ENAMETOOLONG : 0);
     unlink(at.c_str());
   }
+}
+
+// Names of this test alone: they are shared by all processes of the machine.
+std::string AbstractName(size_t size) {
+  std::string name = absl::StrCat("halfpipe/unix_test/", getpid(), "/");
+  name.resize(std::max(size, name.size()), 'x');
+  return name;
+}
+
+TEST_F(UnixTest, AbstractNames) {
+  const std::string name = absl::StrCat("@", AbstractName(0));
+  EXPECT_EQ(ConnectErrno(name), ECONNREFUSED);
+  {
+    Listener listener(&runtime, *UnixListenFd(name, 1));
+    EXPECT_EQ(ListenErrno(name), EADDRINUSE);
+    // The NUL of the system may be written instead of the "@".
+    std::string with_nul = name;
+    with_nul[0] = '\0';
+    EXPECT_EQ(ListenErrno(with_nul), EADDRINUSE);
+    const int client = *UnixConnectFd(&runtime, with_nul, Deadline::Never());
+    const int server = *listener.Accept(Deadline::Never());
+    EXPECT_EQ(write(client, "x", 1), 1);
+    char byte = 0;
+    EXPECT_EQ(read(server, &byte, 1), 1);
+    close(client);
+    close(server);
+    EXPECT_EQ(access(name.c_str(), F_OK), -1);  // no file
+  }
+  // Free again at once.
+  EXPECT_EQ(ConnectErrno(name), ECONNREFUSED);
+  EXPECT_EQ(ListenErrno(name), 0);
+}
+
+TEST_F(UnixTest, AbstractNamesAreChecked) {
+  EXPECT_EQ(ListenErrno("@"), EINVAL);
+  EXPECT_EQ(ConnectErrno("@"), EINVAL);
+  EXPECT_EQ(ListenErrno(absl::string_view("\0", 1)), EINVAL);
+  for (const int difference : {-1, 0, 1}) {
+    const size_t size = kUnixAbstractBytesMax - 1 + static_cast<size_t>(difference + 1);
+    const std::string name = absl::StrCat("@", AbstractName(size));
+    EXPECT_EQ(name.size(), size + 1);
+    EXPECT_EQ(ListenErrno(name), difference > 0 ? ENAMETOOLONG : 0);
+    EXPECT_EQ(ConnectErrno(name), difference > 0 ? ENAMETOOLONG : ECONNREFUSED);
+  }
+  // The longest ones differ in their last byte, and a shorter one is another name, NUL or not.
+  std::string longest = absl::StrCat("@", AbstractName(kUnixAbstractBytesMax));
+  const int fd = *UnixListenFd(longest, 1);
+  longest.back() = 'y';
+  EXPECT_EQ(ConnectErrno(longest), ECONNREFUSED);
+  close(fd);
+  const std::string plain = absl::StrCat("@", AbstractName(0));
+  const int other = *UnixListenFd(plain, 1);
+  EXPECT_EQ(ConnectErrno(plain + std::string(1, '\0')), ECONNREFUSED);
+  EXPECT_EQ(ListenErrno(plain + std::string("\0z", 2)), 0);
+  close(other);
 }
 
 TEST_F(UnixTest, PathInUseAndNobodyThere) {
