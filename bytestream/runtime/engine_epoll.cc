@@ -81,7 +81,8 @@ int EpollEngine::Open() {
   event.events = EPOLLIN;
   event.data.ptr = nullptr;
   if (wakeup_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wakeup_fd, &event) < 0) {
-    const int error = errno;
+    // eventfd(2) says ENODEV where it cannot have the memory of its own file system.
+    const int error = errno == ENODEV ? ENOMEM : errno;
     if (wakeup_fd >= 0) close(wakeup_fd);
     close(epoll_fd);
     return error;
