@@ -95,9 +95,11 @@ int MakeListenerHandleOrClose(const SocketFamily* family, int fd, void* memory) 
   return OrClose(MakeListenerHandle(family, fd, memory), fd);
 }
 
-int AcceptHandle(const SocketFamily* family, int s, std::optional<IpAddress>* peer, void* memory,
-                 int64_t deadline) {
-  if (const int error = CheckNewHandle()) return -error;
+namespace {
+
+// Accepts, and makes the connection's object at `place`: the handle, or a negative errno.
+int AcceptInto(const SocketFamily* family, int s, std::optional<IpAddress>* peer, void* place,
+               bool in_callers_storage, int64_t deadline) {
   absl::StatusOr<int> fd(-1);
   {
     PinnedHandle pin(s);
@@ -107,7 +109,28 @@ int AcceptHandle(const SocketFamily* family, int s, std::optional<IpAddress>* pe
     fd = listener->Accept(Deadline::FromMillis(deadline), peer);
     if (!fd.ok()) return -StatusErrno(fd.status());
   }
-  return MakeStreamHandleOrClose(family, *fd, memory);
+  HandleTable& table = HandleTable::Current();
+  // Whether the coroutine has been cancelled meanwhile is not asked: the connection would be lost.
+  if (const int error = table.CheckRoom()) return OrClose(-error, *fd);
+  const int number =
+      table.Make(new (place) SocketObject(table.runtime(), *fd, family, in_callers_storage));
+  HALFPIPE_CHECK(number > 0);
+  return number;
+}
+
+}  // namespace
+
+int AcceptHandle(const SocketFamily* family, int s, std::optional<IpAddress>* peer, void* memory,
+                 int64_t deadline) {
+  if (const int error = CheckNewHandle()) return -error;
+  // Memory first, for the same reason.
+  const bool in_callers_storage = memory != nullptr;
+  void* const place =
+      in_callers_storage ? memory : ::operator new(sizeof(SocketObject), std::nothrow);
+  if (place == nullptr) return -ENOMEM;
+  const int number = AcceptInto(family, s, peer, place, in_callers_storage, deadline);
+  if (number < 0 && !in_callers_storage) ::operator delete(place);
+  return number;
 }
 
 int DoneHandle(const SocketFamily* family, int s, int64_t deadline) {

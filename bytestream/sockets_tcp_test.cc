@@ -109,6 +109,19 @@ TEST_F(SocketsTcpTest, CancelledAccept) {
   EXPECT_EQ(hclose(s), 0);
 }
 
+// A connection that has come when the coroutine is cancelled is its last one, and not lost.
+TEST_F(SocketsTcpTest, CancelledWithAConnectionThere) {
+  int result = 0;
+  const int h = go(Accept(listener_, nullptr, &result));
+  const int c = tcp_connect(&addr_, -1);
+  EXPECT_EQ(hclose(h), 0);
+  ASSERT_GT(result, 0);
+  EXPECT_EQ(bsend(c, "x", 1, -1), 0);
+  EXPECT_EQ(brecv(result, nullptr, 1, -1), 0);
+  EXPECT_EQ(hclose(c), 0);
+  EXPECT_EQ(hclose(result), 0);
+}
+
 TEST_F(SocketsTcpTest, ListenerIsClosedByTcpClose) {
   int result = 0;
   const int h = go(Accept(listener_, nullptr, &result));
