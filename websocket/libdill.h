@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bytestream/channels.h"
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
 #include "bytestream/sockets.h"

@@ -112,6 +112,26 @@ static int keys(void) {
   return 0;
 }
 
+static coroutine void tell(void* argument) {
+  int value = 42;
+  chsend(*(int*)argument, &value, sizeof(value), -1);
+}
+
+static int channels(void) {
+  struct chstorage memory;
+  int ch[2];
+  CHECK(chmake_mem(&memory, ch) == 0);
+  int worker = dill_go_fn(tell, &ch[0]);
+  CHECK(worker >= 0);
+  int value = 0;
+  struct chclause clause = {CHRECV, ch[1], &value, sizeof(value)};
+  CHECK(choose(&clause, 1, now() + 10000) == 0 && errno == 0 && value == 42);
+  CHECK(chdone(ch[0]) == 0);
+  CHECK(chrecv(ch[1], &value, sizeof(value), -1) == -1 && errno == EPIPE);
+  CHECK(hclose(worker) == 0 && hclose(ch[0]) == 0 && hclose(ch[1]) == 0);
+  return 0;
+}
+
 int main(void) {
   int sockets[2];
   CHECK(ipc_pair(sockets) == 0);
@@ -121,5 +141,5 @@ int main(void) {
   int failed = talk(sockets[0]);
   CHECK(bundle_wait(worker, now() + 10000) == 0);
   CHECK(hclose(worker) == 0);
-  return failed || server.failed || without_handshake() || keys();
+  return failed || server.failed || without_handshake() || keys() || channels();
 }

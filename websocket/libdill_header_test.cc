@@ -20,8 +20,10 @@
 #include "bytestream/message_socket.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/channel.h"
 #include "bytestream/runtime/engine.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/runtime/sync.h"
 #include "bytestream/runtime/waiter.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "websocket/options.h"
@@ -46,8 +48,10 @@ TEST(LibdillHeaderTest, OtherNamesMeanWhatTheyMeant) {
 TEST(LibdillHeaderTest, BothSpellingsAreOneFunction) {
   EXPECT_EQ(reinterpret_cast<void*>(&now), reinterpret_cast<void*>(&dill_now));
   EXPECT_EQ(reinterpret_cast<void*>(&ws_send), reinterpret_cast<void*>(&dill_ws_send));
+  EXPECT_EQ(reinterpret_cast<void*>(&chsend), reinterpret_cast<void*>(&dill_chsend));
   EXPECT_EQ(reinterpret_cast<void*>(&msend), reinterpret_cast<void*>(&dill_msend));
   EXPECT_EQ(reinterpret_cast<void*>(&http_attach), reinterpret_cast<void*>(&dill_http_attach));
+  static_assert(CHSEND == 1 && CHRECV == 2 && sizeof(chstorage) == sizeof(dill_chstorage));
   static_assert(sizeof(ws_storage) == sizeof(dill_ws_storage));
   static_assert(WS_BINARY == 0 && WS_TEXT == 1 && WS_NOHTTP == 2 && WS_KEY_SIZE == 32);
 }
