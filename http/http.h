@@ -28,6 +28,11 @@
      nothing: make the call again.
    - Texts are strings: they end with a NUL. Those that are passed in are borrowed until return.
    - hclose() never waits; it closes the bytestream below too.
+   - EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that waits: the system had no
+     descriptor or memory for it. Nothing was done, nothing is lost: make the call again, but for
+     attach and detach, which close, and for the ENOMEM that is named.
+   - Where ECONNRESET is named the system may say more of the network: EHOSTUNREACH, ENETUNREACH,
+     ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO.
 
    Each call has its linkage name, dill_NAME, and its raw name, NAME, which is the same symbol. The
    raw names are declared at the end, unless DILL_DISABLE_RAW_NAMES is defined. */

@@ -8,6 +8,11 @@
    * A call that waits suspends the calling coroutine only.
    * Failure is -1 with errno. In a coroutine that is being closed every blocking call is ECANCELED.
    A call whose handle is closed meanwhile ends with EBADF.
+   * EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that waits: the system had no
+   descriptor or memory for it. Nothing was done, nothing is lost: make the call again, but for
+   attach and detach, which close, and for the ENOMEM that ws_recv() names.
+   * Where ECONNRESET is named the system may say more of the network: EHOSTUNREACH, ENETUNREACH,
+   ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO.
    * Buffers are borrowed until the call returns. */
 #ifndef HALFPIPE_WEBSOCKET_WS_H_
 #define HALFPIPE_WEBSOCKET_WS_H_

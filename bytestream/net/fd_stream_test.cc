@@ -24,6 +24,7 @@
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -193,13 +194,14 @@ TEST_P(FdStreamTest, SendThatEndsBeforeItsFirstByteLeavesTheConnectionUsable) {
     Connect(FdStream::Options());
     const size_t filled = FillA();
     {
-      EndNthWait end(&runtime, 0, reason);
+      WaitFault end(&runtime, reason, 0);
+      end.set_except(runtime.current());
       Go([&] {
         EXPECT_EQ(Write(a.get(), Pattern(1000)), reason);
         EXPECT_EQ(a->tail_size(), 0u);
       });
       Settle();
-      EXPECT_TRUE(end.happened());
+      EXPECT_TRUE(end.hit());
     }
     EXPECT_EQ(ReadText(b.get(), filled), std::string(filled, 'f'));
     EXPECT_EQ(Write(a.get(), "later"), 0);
@@ -218,13 +220,14 @@ TEST_P(FdStreamTest, PartSentWriteBecomesTheTailAndArrivesWhole) {
   const std::string text = Pattern(kTooMuch);
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
     Connect(FdStream::Options());
-    EndNthWait end(&runtime, 0, reason);
+    WaitFault end(&runtime, reason, 0);
+    end.set_except(runtime.current());
     Go([&] {
       EXPECT_EQ(Write(a.get(), text), 0);
       EXPECT_GT(a->tail_size(), 0u);
     });
     EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
-    EXPECT_TRUE(end.happened());
+    EXPECT_TRUE(end.hit());
     EXPECT_EQ(runtime.coroutine_count(), 0u);
     EXPECT_EQ(ReadText(b.get(), text.size()), text);
     EXPECT_EQ(a->tail_size(), 0u);
@@ -249,9 +252,10 @@ TEST_P(FdStreamTest, LaterCallsWaitBehindTheTail) {
       EXPECT_GT(a->tail_size(), 0u);
       EXPECT_EQ(operations[i](Deadline::Immediately()), ETIMEDOUT);
       {
-        EndNthWait end(&runtime, 0, reason);
+        WaitFault end(&runtime, reason, 0);
+        end.set_except(runtime.current());
         Go([&] { EXPECT_EQ(operations[i](Deadline::Never()), reason); });
-        EXPECT_TRUE(end.happened());
+        EXPECT_TRUE(end.hit());
         EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
       }
       Go([&] { EXPECT_EQ(operations[i](Deadline::Never()), 0); });
@@ -583,7 +587,8 @@ TEST_P(FdStreamTest, CloseClosesInEveryCase) {
     for (int nth = 0;; ++nth) {
       Connect(FdStream::Options());
       EXPECT_EQ(Write(a.get(), Pattern(kTooMuch), false, Deadline::Immediately()), 0);
-      EndNthWait end(&runtime, nth, reason);
+      WaitFault end(&runtime, reason, nth);
+      end.set_except(runtime.current());
       int result = 0;
       Go([&] { result = StatusErrno(a->Close(Deadline::Never())); });
       // An interrupted peer is no part of this test.
@@ -600,8 +605,8 @@ TEST_P(FdStreamTest, CloseClosesInEveryCase) {
       }
       EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
       EXPECT_EQ(a->fd(), -1);
-      EXPECT_EQ(result, end.happened() ? reason : 0);
-      if (!end.happened()) break;
+      EXPECT_EQ(result, end.hit() ? reason : 0);
+      if (!end.hit()) break;
       ASSERT_LT(nth, 1000);
     }
   }
@@ -614,7 +619,8 @@ TEST_P(FdStreamTest, SweepOfEndedWaitsLosesNothing) {
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
     for (int nth = 0;; ++nth) {
       Connect(FdStream::Options());
-      EndNthWait end(&runtime, nth, reason);
+      WaitFault end(&runtime, reason, nth);
+      end.set_except(runtime.current());
       std::string received(text.size(), '?');
       const std::function<int()> operations[] = {
           [&] {
@@ -638,7 +644,7 @@ TEST_P(FdStreamTest, SweepOfEndedWaitsLosesNothing) {
         EXPECT_EQ(runtime.Yield(), 0);
       }
       EXPECT_EQ(received, text) << nth;
-      if (!end.happened()) break;
+      if (!end.hit()) break;
       ASSERT_LT(nth, 1000);
     }
   }

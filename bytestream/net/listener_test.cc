@@ -17,6 +17,7 @@
 #include "bytestream/net/tcp.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -68,10 +69,11 @@ TEST_F(ListenerTest, WaitsForAConnection) {
 
 TEST_F(ListenerTest, EndedAcceptLosesNothing) {
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
-    EndNthWait end(&runtime, 0, reason);
+    WaitFault end(&runtime, reason, 0);
+    end.set_except(runtime.current());
     ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(AcceptErrno(), reason); }).ok());
     EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
-    EXPECT_TRUE(end.happened());
+    EXPECT_TRUE(end.hit());
     EXPECT_EQ(AcceptErrno(Deadline::Immediately()), ETIMEDOUT);
     const int client = ConnectFd();
     const absl::StatusOr<int> server = listener->Accept(Deadline::Immediately());

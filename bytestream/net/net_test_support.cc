@@ -65,19 +65,6 @@ size_t OpenDescriptorCount() {
   return count - 3;  // ".", ".." and the directory itself
 }
 
-EndNthWait::EndNthWait(Runtime* runtime, int nth, int result)
-    : runtime_(runtime), main_(runtime->current()), left_(nth), result_(result) {
-  runtime_->set_wait_observer(this);
-}
-
-EndNthWait::~EndNthWait() { runtime_->set_wait_observer(nullptr); }
-
-int EndNthWait::OnWait(Coroutine* coroutine, Deadline) {
-  if (coroutine == main_ || left_-- != 0) return 0;
-  happened_ = true;
-  return result_;
-}
-
 std::string Pattern(size_t size) {
   std::string text(size, '\0');
   uint32_t state = 12345;

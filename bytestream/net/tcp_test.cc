@@ -21,6 +21,7 @@
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -115,7 +116,8 @@ TEST_P(TcpTest, EndedConnectLeavesNothing) {
   if (!fd.ok()) GTEST_SKIP() << "no loopback of this family";
   const int filler = *TcpConnectFd(&runtime, address, Deadline::Never());
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
-    EndNthWait end(&runtime, 0, reason);
+    WaitFault end(&runtime, reason, 0);
+    end.set_except(runtime.current());
     int result = 0;
     size_t before = 0;
     ASSERT_TRUE(bundle
@@ -126,7 +128,7 @@ TEST_P(TcpTest, EndedConnectLeavesNothing) {
                     })
                     .ok());
     EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
-    EXPECT_TRUE(end.happened());
+    EXPECT_TRUE(end.hit());
     EXPECT_EQ(result, reason);
     EXPECT_LE(OpenDescriptorCount(), before + 2);  // the engine's own
   }

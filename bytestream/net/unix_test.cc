@@ -27,6 +27,7 @@
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -159,11 +160,12 @@ TEST_F(UnixTest, EndedConnectLeavesNothing) {
   const int filler = *UnixConnectFd(&runtime, path, Deadline::Never());
   const size_t before = OpenDescriptorCount();
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
-    EndNthWait end(&runtime, 0, reason);
+    WaitFault end(&runtime, reason, 0);
+    end.set_except(runtime.current());
     int result = 0;
     ASSERT_TRUE(bundle.Go([&] { result = ConnectErrno(path); }).ok());
     EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
-    EXPECT_TRUE(end.happened());
+    EXPECT_TRUE(end.hit());
     EXPECT_EQ(result, reason);
   }
   EXPECT_LE(OpenDescriptorCount(), before + 2);  // the engine's own

@@ -20,14 +20,17 @@ class WaitFault final : public WaitObserver {
   WaitFault(const WaitFault&) = delete;
   WaitFault& operator=(const WaitFault&) = delete;
 
-  // From now on only waits of `coroutine` count.
+  // From now on only waits of that coroutine count (null: of all).
   void set_only(const Coroutine* waiting) { only_ = waiting; }
+
+  // From now on waits of that coroutine do not count.
+  void set_except(const Coroutine* waiting) { except_ = waiting; }
 
   // True once a wait has been ended.
   bool hit() const { return left_ < 0; }
 
   int OnWait(Coroutine* waiting, Deadline) override {
-    if (left_ < 0 || (only_ != nullptr && waiting != only_)) return 0;
+    if (left_ < 0 || waiting == except_ || (only_ != nullptr && waiting != only_)) return 0;
     return left_-- == 0 ? error_ : 0;
   }
 
@@ -36,6 +39,36 @@ class WaitFault final : public WaitObserver {
   const int error_;
   int left_;
   const Coroutine* only_;
+  const Coroutine* except_ = nullptr;
+};
+
+// Sees the N-th wait of one coroutine, and lets it be: for a test that closes the coroutine's bundle
+// while it waits there.
+class WaitWatch final : public WaitObserver {
+ public:
+  // Takes the runtime's place for an observer for as long as it lives. `nth` counts from 0.
+  WaitWatch(Runtime* runtime, int nth) : runtime_(runtime), left_(nth) {
+    runtime_->set_wait_observer(this);
+  }
+  ~WaitWatch() override { runtime_->set_wait_observer(nullptr); }
+  WaitWatch(const WaitWatch&) = delete;
+  WaitWatch& operator=(const WaitWatch&) = delete;
+
+  // Whose waits count; those of none until this is called.
+  void set_only(const Coroutine* waiting) { only_ = waiting; }
+
+  // True once the coroutine has begun its N-th wait.
+  bool reached() const { return left_ < 0; }
+
+  int OnWait(Coroutine* waiting, Deadline) override {
+    if (left_ >= 0 && waiting == only_) --left_;
+    return 0;
+  }
+
+ private:
+  Runtime* const runtime_;
+  int left_;
+  const Coroutine* only_ = nullptr;
 };
 
 // The most waits that a scenario may have.

@@ -74,5 +74,35 @@ TEST(WaitSweepTest, OneCoroutineAlone) {
   EXPECT_EQ(woke - start, 1'000'000'000);
 }
 
+TEST(WaitSweepTest, AllButOneCoroutine) {
+  SimRuntime runtime;
+  WaitFault fault(&runtime, ETIMEDOUT, 0);
+  fault.set_except(runtime.current());
+  EXPECT_EQ(runtime.SleepUntil(Deadline::In(absl::Seconds(1))), 0);
+  EXPECT_FALSE(fault.hit());
+  Bundle bundle(&runtime);
+  ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(WaitASecond(&runtime), ETIMEDOUT); }).ok());
+  EXPECT_TRUE(fault.hit());
+}
+
+// A watch tells when the wait has begun, and ends nothing.
+TEST(WaitSweepTest, WatchesOneWait) {
+  SimRuntime runtime;
+  WaitWatch watch(&runtime, 1);
+  Bundle bundle(&runtime);
+  int waits = 0;
+  ASSERT_TRUE(bundle
+                  .Go([&] {
+                    watch.set_only(runtime.current());
+                    while (runtime.SleepUntil(Deadline::In(absl::Seconds(1))) == 0) ++waits;
+                  })
+                  .ok());
+  EXPECT_FALSE(watch.reached());
+  while (!watch.reached()) EXPECT_EQ(runtime.SleepUntil(Deadline::In(absl::Milliseconds(100))), 0);
+  EXPECT_EQ(waits, 1);
+  bundle.CancelAndJoin();
+  EXPECT_EQ(waits, 1);
+}
+
 }  // namespace
 }  // namespace halfpipe
