@@ -6,6 +6,7 @@
 
 #include "absl/base/config.h"
 #include "bytestream/base/check.h"
+#include "bytestream/base/mapped_memory.h"
 
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
@@ -24,9 +25,8 @@ constexpr size_t kPageSize = 4096;
 // A slab is one mapping: a page for the Slab itself, then the blocks.
 bool BufferPool::Grow() {
   constexpr size_t kSlabBytes = kPageSize + kBlocksPerSlab * kBlockSize;
-  void* const mapping =
-      mmap(nullptr, kSlabBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapping == MAP_FAILED) return false;
+  void* const mapping = MapMemory(kSlabBytes, 0, "halfpipe buffers");
+  if (mapping == nullptr) return false;
   slabs_ = new (mapping) Slab{slabs_, mapping};
   for (size_t i = kBlocksPerSlab; i-- > 0;) {
     uint8_t* const block = static_cast<uint8_t*>(mapping) + kPageSize + i * kBlockSize;
@@ -43,7 +43,7 @@ BufferPool::~BufferPool() {
     Slab* const slab = slabs_;
     slabs_ = slab->next;
     ASAN_UNPOISON_MEMORY_REGION(slab->mapping, kSlabBytes);
-    munmap(slab->mapping, kSlabBytes);
+    UnmapMemory(slab->mapping, kSlabBytes);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/base/config.h"
 #include "bytestream/base/check.h"
+#include "bytestream/base/mapped_memory.h"
 
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
@@ -53,7 +54,7 @@ StackPool::~StackPool() {
     slabs_ = slab->next;
     // Stacks that were abandoned still have frames.
     ForgetFrames(slab->mapping, slab->size);
-    munmap(slab->mapping, slab->size);
+    UnmapMemory(slab->mapping, slab->size);
     delete slab;
   }
   protected_in_process.fetch_sub(protected_, std::memory_order_relaxed);
@@ -85,9 +86,8 @@ bool StackPool::Grow() {
   const size_t size = stride_ * kStacksPerSlab;
   Slab* const slab = new (std::nothrow) Slab;
   if (slab == nullptr) return false;
-  void* const mapping = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  if (mapping == MAP_FAILED) {
+  void* const mapping = MapMemory(size, MAP_NORESERVE | MAP_STACK, "halfpipe stacks");
+  if (mapping == nullptr) {
     delete slab;
     return false;
   }

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "absl/base/config.h"
+#include "bytestream/base/mapped_memory.h"
+#include "bytestream/runtime/runtime.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -51,7 +53,11 @@ int CountMappings() {
 }
 
 FdLeakCheck::FdLeakCheck(Scope scope)
-    : scope_(scope), descriptors_(OpenDescriptors()), mappings_(CountMappings()) {}
+    : scope_(scope),
+      descriptors_(OpenDescriptors()),
+      pools_may_grow_(Runtime::CurrentOrNull() != nullptr),
+      mapped_bytes_(MappedMemoryBytes()),
+      mappings_(CountMappings()) {}
 
 FdLeakCheck::~FdLeakCheck() {
   const std::set<std::string> now = OpenDescriptors();
@@ -60,6 +66,9 @@ FdLeakCheck::~FdLeakCheck() {
   }
   for (const std::string& descriptor : descriptors_) {
     if (now.count(descriptor) == 0) ADD_FAILURE() << "closed: " << descriptor;
+  }
+  if (!pools_may_grow_) {
+    EXPECT_LE(MappedMemoryBytes(), mapped_bytes_) << "stacks or buffers were left behind";
   }
 #if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
   if (scope_ == Scope::kDescriptorsAndMappings) {

@@ -5,7 +5,13 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 
+#include "bytestream/base/buffer_pool.h"
+#include "bytestream/base/deadline.h"
+#include "bytestream/base/mapped_memory.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/runtime/runtime.h"
 #include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 
@@ -39,6 +45,32 @@ TEST(FdLeakCheckTest, DescriptorOfAnotherThatWasClosedFails) {
         close(fd);
       },
       "closed: ");
+}
+
+TEST(FdLeakCheckTest, MemoryOfAPoolLeftBehindFails) {
+  constexpr size_t kBytes = 1 << 20;
+  static void* mapping;
+  EXPECT_NONFATAL_FAILURE(
+      {
+        FdLeakCheck check;
+        mapping = MapMemory(kBytes, 0, "halfpipe test");
+      },
+      "left behind");
+  FdLeakCheck check;
+  UnmapMemory(mapping, kBytes);
+}
+
+TEST(FdLeakCheckTest, ARuntimeLeavesNothing) {
+  FdLeakCheck check(FdLeakCheck::Scope::kDescriptorsAndMappings);
+  Runtime runtime;
+  Bundle bundle(&runtime);
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(bundle.Go([&] { static_cast<void>(runtime.SleepUntil(Deadline::Never())); }).ok());
+  }
+  uint8_t* const block = runtime.buffer_pool().Get();
+  ASSERT_NE(block, nullptr);
+  EXPECT_GE(MappedMemoryBytes(), 40 * Runtime::Options().stack_bytes + BufferPool::kBlockSize);
+  runtime.buffer_pool().Put(block);
 }
 
 TEST(FdLeakCheckTest, CountsMappings) {
