@@ -28,7 +28,8 @@ namespace halfpipe {
 //   absl::Status started = bundle.Go([&] { Serve(connection); });
 class Bundle {
  public:
-  explicit Bundle(Runtime* runtime) : runtime_(runtime) {}
+  // The coroutine that makes a bundle owns it: see JoinIsDeadlock().
+  explicit Bundle(Runtime* runtime) : runtime_(runtime) { TakeOwnership(); }
   ~Bundle();
   Bundle(const Bundle&) = delete;
   Bundle& operator=(const Bundle&) = delete;
@@ -75,8 +76,18 @@ class Bundle {
   void Cancel();
 
   // Cancel(), then waits for them to come out. Works in a cancelled coroutine too. Must not be
-  // called from a coroutine of this bundle, nor while another call of it is at work.
+  // called while another call of it is at work, nor where that could never end: from a coroutine of
+  // this bundle, or of one that a coroutine of this bundle is joining, and so on.
   void CancelAndJoin();
+
+  // True if CancelAndJoin() from here would wait for the caller itself (EDEADLK in the C calls): the
+  // caller is in this bundle, or in one that a coroutine of this bundle joins, or owns and so will
+  // join when it is cancelled, and so on.
+  bool JoinIsDeadlock() const;
+
+  // The present coroutine is the one to close this bundle from now on. Another one's end, or its
+  // being closed, has nothing to do with this bundle then.
+  void TakeOwnership();
 
   // True if `coroutine` is one of this bundle's.
   bool Contains(const Coroutine* member) const { return member->bundle == this; }
@@ -108,11 +119,13 @@ class Bundle {
   }
 
   void Finished(Coroutine* member);
+  bool WaitsFor(const Coroutine* caller, bool by_owners) const;
 
   Runtime* const runtime_;
   IntrusiveList<Coroutine, &Coroutine::bundle_link> coroutines_;
   WaiterList waiters_;
-  bool joining_ = false;  // CancelAndJoin() is at work
+  Coroutine* joiner_ = nullptr;  // where CancelAndJoin() is at work
+  OwnedBundle owned_;
 };
 
 }  // namespace halfpipe

@@ -12,6 +12,14 @@
 namespace halfpipe {
 
 class Bundle;
+struct Coroutine;
+
+// A bundle as it stands in the list of the coroutine that answers for it: the one that made it, or
+// has taken it over, and that is to close it.
+struct OwnedBundle {
+  ListLink link;
+  Coroutine* owner = nullptr;  // null once that has finished
+};
 
 // The control block of a coroutine. It lives at the top of the coroutine's own stack, so that
 // starting one allocates nothing but the stack. The thread's own flow of control has one too.
@@ -45,6 +53,8 @@ struct Coroutine {
   bool pooled = false;
   // The stack has room for what a poll calls: callbacks of streams. A caller's may not have.
   bool polls = true;
+
+  IntrusiveList<OwnedBundle, &OwnedBundle::link> owned_bundles;
 };
 
 }  // namespace halfpipe

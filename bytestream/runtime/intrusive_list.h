@@ -20,6 +20,10 @@ class ListLink {
     next_ = previous_ = this;
   }
 
+  // Leaves its list without touching the neighbours, which may be gone: nobody may use that list
+  // any more.
+  void Forget() { next_ = previous_ = this; }
+
  private:
   template <typename T, ListLink T::*kLink>
   friend class IntrusiveList;

@@ -1,11 +1,8 @@
 #include "bytestream/runtime/runtime.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -24,12 +21,22 @@ constexpr size_t kMinUsableStack = 1024;
 
 void Runtime::CheckCanary(const Coroutine* coroutine) {
   if (*static_cast<uint64_t*>(coroutine->stack.bottom) == StackPool::kCanary) return;
-  // Not fprintf(), which needs more stack than there may be.
-  const char* const texts[] = {"halfpipe: stack overflow in coroutine ", coroutine->name, "\n"};
-  for (const char* const text : texts) {
-    if (write(STDERR_FILENO, text, std::strlen(text)) < 0) break;
-  }
+  WriteOverflowMessage(coroutine->name);
   std::abort();
+}
+
+// In a signal handler on this thread. A runtime may have been made inside a coroutine of another
+// one, so the stack in use may be that one's.
+const char* Runtime::FindOverflowed(const void* address) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  for (const Runtime* it = current_runtime; it != nullptr; it = it->previous_runtime_) {
+    const Coroutine* const running = it->current_;
+    const uintptr_t bottom = reinterpret_cast<uintptr_t>(running->stack.bottom);
+    if (running->pooled && at < bottom && at >= bottom - StackPool::kGuardBytes) {
+      return running->name;
+    }
+  }
+  return nullptr;
 }
 
 // Owns the runtime that Current() made for this thread.
@@ -62,16 +69,22 @@ Runtime::Runtime() : Runtime(Options()) {}
 
 Runtime::Runtime(Options options)
     : clock_(options.clock != nullptr ? options.clock : &Clock::System()),
-      stack_pool_(options.stack_bytes, options.stack_guard) {
+      stack_pool_(options.stack_bytes, options.stack_guard),
+      blocking_pool_(options.blocking_pool),
+      shuffle_state_(options.ready_seed) {
   previous_runtime_ = std::exchange(current_runtime, this);
   previous_clock_ = Clock::SetCurrent(clock_);
   engine_ = options.make_engine ? options.make_engine(this) : MakeEngine(this);
+  post_queue_ = new PostQueue(engine_.get());
 }
 
 Runtime::~Runtime() {
   HALFPIPE_CHECK(implicit_ || coroutine_count_ == 0);
   HALFPIPE_CHECK(current_ == &main_);
   ending_ = implicit_;
+  AbandonBlockingCalls();
+  // What is posted may own what needs the runtime.
+  post_queue_->Close();
   ready_.Forget();
   extension_.reset();
   engine_.reset();
@@ -80,7 +93,9 @@ Runtime::~Runtime() {
   if (implicit_) {
     stack_pool_.Abandon();
     buffer_pool_.Abandon();
+    main_.owned_bundles.Forget();
   }
+  post_queue_->Unref();
   current_runtime = previous_runtime_;
   Clock::SetCurrent(previous_clock_);
 }
@@ -205,7 +220,68 @@ void Runtime::PollEvents() {
     until = timer != nullptr ? timer->deadline() : Deadline::Never();
   }
   engine_->Poll(until);
+  if (post_queue_->pending()) RunPosted();
   FireTimers();
+  if (shuffle_state_ != 0) ShuffleReady();
+}
+
+void Runtime::RunPosted() {
+  NoWaitScope no_wait(this);
+  running_posted_ = true;
+  post_queue_->Run();
+  running_posted_ = false;
+}
+
+void Runtime::ShuffleReady() {
+  const auto random = [this] {  // splitmix64
+    uint64_t z = shuffle_state_ += 0x9e3779b97f4a7c15;
+    if (shuffle_state_ == 0) ++shuffle_state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  };
+  shuffled_.clear();
+  while (Coroutine* const coroutine = ready_.PopFront()) shuffled_.push_back(coroutine);
+  for (size_t left = shuffled_.size(); left > 0; --left) {
+    std::swap(shuffled_[random() % left], shuffled_[left - 1]);
+    ready_.PushBack(shuffled_[left - 1]);
+  }
+  // The next poll, and shuffle, is a few switches away.
+  switches_since_poll_ = kSwitchesPerPoll - 1 - static_cast<int>(random() % 8);
+}
+
+// 0: the call's result is there.
+int Runtime::RunBlockingCall(BlockingCall* call, Deadline deadline) {
+  if (const int error = CheckCancelled()) return error;
+  if (no_wait_depth_ > 0 || Expired(deadline)) return ETIMEDOUT;
+  BlockingPool& pool = blocking_pool_ != nullptr ? *blocking_pool_ : BlockingPool::Process();
+  Waiter waiter;
+  call->Begin(this, &waiter);
+  if (const int error = pool.Submit(call)) {
+    call->Unref();
+    return error;
+  }
+  blocking_calls_.PushBack(call);
+  int error = Wait(&waiter, deadline);
+  call->runtime_link.Unlink();
+  call->Detach();
+  if (error == 0) return 0;
+  if (pool.Withdraw(call)) {
+    call->Unref();
+  } else if (call->done()) {
+    error = 0;
+  }
+  return error;
+}
+
+// For coroutines that will never run again: each was to give up its call.
+void Runtime::AbandonBlockingCalls() {
+  while (BlockingCall* const call = blocking_calls_.PopFront()) {
+    BlockingPool& pool = blocking_pool_ != nullptr ? *blocking_pool_ : BlockingPool::Process();
+    call->Detach();
+    if (pool.Withdraw(call)) call->Unref();
+    call->Unref();
+  }
 }
 
 void Runtime::ReleaseFinished() {
@@ -222,8 +298,20 @@ void Runtime::ReleaseFinished() {
   }
 }
 
+StackPool::Stack Runtime::NewStack() {
+  const StackPool::Stack stack = stack_pool_.Get();
+  if (reports_overflows_ || stack.bottom == nullptr || stack.canary) return stack;
+  if (!signal_stack_.Install()) {
+    stack_pool_.Put(stack);
+    return {};
+  }
+  InstallOverflowReport(&Runtime::FindOverflowed);
+  reports_overflows_ = true;
+  return stack;
+}
+
 StackPool::Stack Runtime::TakeStack() {
-  if (spare_stack_.bottom == nullptr) return stack_pool_.Get();
+  if (spare_stack_.bottom == nullptr) return NewStack();
   StackPool::ForgetFrames(spare_stack_.bottom, spare_stack_.size);
   return std::exchange(spare_stack_, StackPool::Stack{});
 }
@@ -247,7 +335,8 @@ StackPool::Stack Runtime::BorrowStack(void* memory, size_t memory_size) {
 
 bool Runtime::PreparePoller() {
   if (poller_.stack.bottom != nullptr) return true;
-  poller_.stack = stack_pool_.Get();
+  poller_.stack = NewStack();
+  poller_.pooled = true;
   if (poller_.stack.bottom == nullptr) return false;
   poller_.name = "poller";
   poller_.context.Prepare(poller_.stack.bottom, poller_.stack.size, &Runtime::PollerMain, this);
@@ -256,7 +345,9 @@ bool Runtime::PreparePoller() {
 
 int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memory_size) {
   if (const int error = CheckCancelled()) return error;
-  if (no_wait_depth_ > 0 || bundle->joining_) return ECANCELED;
+  // What is posted runs where nothing may switch; what it starts waits for its turn.
+  const bool later = running_posted_ && no_wait_depth_ == 1;
+  if ((no_wait_depth_ > 0 && !later) || bundle->joiner_ != nullptr) return ECANCELED;
   const bool pooled = memory == nullptr;
   const StackPool::Stack stack = pooled ? TakeStack() : BorrowStack(memory, memory_size);
   if (stack.bottom == nullptr) return ENOMEM;
@@ -269,8 +360,12 @@ int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memo
   Coroutine* const coroutine = Build(bundle, entry, stack, pooled);
   bundle->coroutines_.PushBack(coroutine);
   ++coroutine_count_;
-  ready_.PushBack(current_);
-  SwitchTo(coroutine);
+  if (later) {
+    ready_.PushBack(coroutine);
+  } else {
+    ready_.PushBack(current_);
+    SwitchTo(coroutine);
+  }
   return 0;
 }
 
@@ -312,6 +407,7 @@ void Runtime::PollerMain(void* argument) {
 void Runtime::Finish(Coroutine* self) {
   if (self->stack.canary) CheckCanary(self);
   --coroutine_count_;
+  while (OwnedBundle* const owned = self->owned_bundles.PopFront()) owned->owner = nullptr;
   self->bundle->Finished(self);
   Coroutine* const next = NextReady();
   finished_ = self;

@@ -5,14 +5,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/base/attributes.h"
 #include "absl/functional/any_invocable.h"
 #include "bytestream/base/buffer_pool.h"
 #include "bytestream/base/clock.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/runtime/blocking_call.h"
+#include "bytestream/runtime/blocking_pool.h"
 #include "bytestream/runtime/coroutine.h"
 #include "bytestream/runtime/engine.h"
+#include "bytestream/runtime/overflow_report.h"
+#include "bytestream/runtime/post_queue.h"
 #include "bytestream/runtime/stack_pool.h"
 #include "bytestream/runtime/timer_heap.h"
 #include "bytestream/runtime/waiter.h"
@@ -73,6 +79,11 @@ class Runtime {
     Clock* clock = nullptr;
     // Empty: MakeEngine().
     absl::AnyInvocable<std::unique_ptr<Engine>(Runtime*)> make_engine;
+    // Where RunBlocking() runs; borrowed, outlives the runtime. Null for the process's.
+    BlockingPool* blocking_pool = nullptr;
+    // Coroutines that are ready run first in, first out. For tests: any number but 0 shuffles them
+    // at each poll, and polls often, in a way that the number decides.
+    uint64_t ready_seed = 0;
   };
 
   // After this many operations without a wait, or this much time, a coroutine yields.
@@ -163,6 +174,48 @@ class Runtime {
   // itself being cancelled or may not wait, or the bundle is joining.
   int Start(Bundle* bundle, const Entry& entry, void* memory, size_t memory_size);
 
+  // Has `function` run on this runtime's thread, in the scheduler, after those posted before it; wakes
+  // the thread if it sleeps. From any thread, as long as the runtime is known to live; else see
+  // post_target(). The function may not wait, nor close what joins coroutines, but may wake a
+  // coroutine, or start one, which then runs when its turn comes. A runtime that ends destroys what
+  // it has not run.
+  //
+  // 0; ENOMEM (PostQueue::kPostedMax are waiting) and ECANCELED (the runtime is ending): the
+  // function was destroyed.
+  ABSL_MUST_USE_RESULT int Post(absl::AnyInvocable<void()> function) {
+    return post_queue_->Post(std::move(function));
+  }
+
+  // Posts here from any thread, also when the runtime may have ended.
+  PostTarget post_target() const { return PostTarget(post_queue_); }
+
+  // True if other threads have, or may get, something to post here: what has no descriptors to wait
+  // for (simulated time) must not take that for a deadlock.
+  bool has_post_targets() const { return post_queue_->shared(); }
+  // True while a coroutine is in RunBlocking().
+  bool blocking_calls_in_progress() const { return !blocking_calls_.empty(); }
+
+  // Runs function() on a helper thread (Options::blocking_pool) and suspends only this coroutine.
+  // For calls that block and know nothing of coroutines.
+  //
+  // Returns absl::StatusOr of what it returned (for void, Status and StatusOr<T>: that), or
+  //   ETIMEDOUT, ECANCELED  it has not begun and never will, or its result is dropped when it comes.
+  //              So it must own all that it touches: no reference to this coroutine's variables.
+  //   ENOMEM     the pool's queue is full; nothing was run. Wait for others of your own to end.
+  // The function is destroyed where it has run. What has completed beats a deadline.
+  //
+  // Example:
+  //   absl::StatusOr<int> fd = runtime.RunBlocking(
+  //       [path = std::string(path)] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); }, deadline);
+  template <typename F>
+  BlockingResult<F> RunBlocking(F function, Deadline deadline) {
+    auto* const call = new BlockingCallOf<F>(std::move(function), post_queue_);
+    const int error = RunBlockingCall(call, deadline);
+    BlockingResult<F> result = error == 0 ? call->TakeResult() : BlockingError(error);
+    call->Unref();
+    return result;
+  }
+
   // Lists `output` to be released before the next poll.
   void HoldOutput(HeldOutput* output);
 
@@ -184,8 +237,14 @@ class Runtime {
   void AfterSwitch();
   void ReleaseFinished();
   void PollEvents();
+  ABSL_ATTRIBUTE_NOINLINE void RunPosted();
+  ABSL_ATTRIBUTE_NOINLINE void ShuffleReady();
+  int RunBlockingCall(BlockingCall* call, Deadline deadline);
+  void AbandonBlockingCalls();
+  static const char* FindOverflowed(const void* address);
   void ReleaseHeldOutput();
   void FireTimers();
+  StackPool::Stack NewStack();
   StackPool::Stack TakeStack();
   void GiveBackSpareStack();
   StackPool::Stack BorrowStack(void* memory, size_t memory_size);
@@ -218,6 +277,14 @@ class Runtime {
   int no_wait_depth_ = 0;
   WaitObserver* wait_observer_ = nullptr;
   std::unique_ptr<Engine> engine_;
+  PostQueue* post_queue_ = nullptr;
+  BlockingPool* const blocking_pool_;  // null: the process's
+  IntrusiveList<BlockingCall, &BlockingCall::runtime_link> blocking_calls_;
+  uint64_t shuffle_state_;            // 0: first in, first out
+  std::vector<Coroutine*> shuffled_;  // ShuffleReady()'s, kept for its memory
+  bool running_posted_ = false;
+  bool reports_overflows_ = false;
+  SignalStack signal_stack_;
   std::unique_ptr<RuntimeExtension> extension_;
 };
 

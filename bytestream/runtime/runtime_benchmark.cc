@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/time/time.h"
 #include "bytestream/base/clock.h"
 #include "bytestream/base/deadline.h"
@@ -21,6 +22,7 @@
 #include "bytestream/runtime/engine.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/runtime/timer_heap.h"
+#include "bytestream/testing/memory_usage.h"
 
 namespace halfpipe {
 namespace {
@@ -139,6 +141,25 @@ void BM_TimerArmAndCancel(benchmark::State& state) {
 }
 BENCHMARK(BM_TimerArmAndCancel)->Arg(1)->Arg(1000)->Arg(100'000);
 
+// The earliest of many fires, and is armed again for later.
+void BM_TimerExpire(benchmark::State& state) {
+  TimerHeap heap;
+  std::deque<TimerHeap::Node> pending(state.range(0));
+  uint64_t random = 1;
+  const auto next = [&](int64_t now) {
+    random = random * 6364136223846793005 + 1442695040888963407;
+    return Deadline::AtNanos(now + 1 + static_cast<int64_t>(random >> 40));
+  };
+  for (TimerHeap::Node& node : pending) heap.Insert(&node, next(0));
+  for (auto _ : state) {
+    TimerHeap::Node* const node = heap.Earliest();
+    heap.Remove(node);
+    heap.Insert(node, next(node->deadline().nanos()));
+  }
+  for (TimerHeap::Node& node : pending) heap.Remove(&node);
+}
+BENCHMARK(BM_TimerExpire)->Arg(1000)->Arg(100'000);
+
 // Each look at it takes a microsecond.
 class TickingClock final : public Clock {
  public:
@@ -159,6 +180,63 @@ void BM_Sleep(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_Sleep);
+
+// A function for the same thread: posted, and run by the poll that it leads to.
+void BM_PostAndRun(benchmark::State& state) {
+  TickingClock clock;
+  Runtime::Options options;
+  options.clock = &clock;
+  Runtime runtime(std::move(options));
+  int64_t ran = 0;
+  int64_t posted = 0;
+  for (auto _ : state) {
+    if (runtime.Post([&ran] { ++ran; }) != 0) state.SkipWithError("not posted");
+    ++posted;
+    while (ran < posted) benchmark::DoNotOptimize(runtime.SleepUntil(Deadline::AtNanos(1)));
+  }
+}
+BENCHMARK(BM_PostAndRun);
+
+// To a helper thread and back: two threads that wake each other.
+void BM_RunBlocking(benchmark::State& state) {
+  Runtime runtime;
+  for (auto _ : state) {
+    if (!runtime.RunBlocking([] { return 1; }, Deadline::Never()).ok()) {
+      state.SkipWithError("not run");
+    }
+  }
+}
+BENCHMARK(BM_RunBlocking)->UseRealTime();
+
+// What one of many coroutines that sleep costs: `bytes` all together, page tables included, of which
+// `stack_bytes` are pages of its stack. A thread sanitizer bears a few thousand.
+void BM_MemoryPerCoroutine(benchmark::State& state) {
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
+  const size_t count = 500;
+#else
+  const size_t count = static_cast<size_t>(state.range(0));
+#endif
+  for (auto _ : state) {
+    const size_t before = ResidentBytes() + PageTableBytes();
+    Runtime runtime;
+    Bundle bundle(&runtime);
+    const void* bottom = nullptr;
+    size_t size = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const auto body = [&] {
+        bottom = runtime.current()->stack.bottom;
+        size = runtime.current()->stack.size;
+        static_cast<void>(runtime.SleepUntil(Deadline::In(absl::Hours(1))));
+      };
+      if (!bundle.Go(body).ok()) return state.SkipWithError("no coroutine");
+    }
+    state.counters["bytes"] =
+        static_cast<double>(ResidentBytes() + PageTableBytes() - before) / count;
+    state.counters["stack_bytes"] = static_cast<double>(ResidentBytesOf(bottom, size));
+    state.counters["mappings"] = static_cast<double>(MappingCount());
+  }
+}
+BENCHMARK(BM_MemoryPerCoroutine)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
 struct Sockets {
   Sockets() { ok = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0; }

@@ -26,6 +26,8 @@ class StackPool {
   static constexpr size_t kDefaultStackBytes = 256 * 1024;
   static constexpr size_t kMinStackBytes = 16 * 1024;
   static constexpr size_t kResidentBytes = 16 * 1024;
+  // Below `bottom` of each stack that has no canary.
+  static constexpr size_t kGuardBytes = 4096;
   static constexpr size_t kProtectedStacks = 20'000;
   static constexpr uint64_t kCanary = 0x5ca1ab1e0ddba115;
 

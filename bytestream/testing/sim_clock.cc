@@ -4,11 +4,15 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <cinttypes>
+#include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/types/span.h"
@@ -20,7 +24,7 @@ namespace {
 
 class SimEngine final : public Engine {
  public:
-  explicit SimEngine(SimClock* clock) : clock_(clock) {}
+  SimEngine(SimClock* clock, Runtime* runtime) : clock_(clock), runtime_(runtime) {}
 
   const char* name() const override { return "sim"; }
   void Attach(EngineFd* entry, int fd) override { entry->fd = fd; }
@@ -47,24 +51,41 @@ class SimEngine final : public Engine {
   void ForgetForeignFd(int) override {}
 
   void Poll(Deadline until) override {
-    if (woken_.exchange(false)) return;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      const bool others = runtime_->blocking_calls_in_progress() ||
+                          (until.is_never() && runtime_->has_post_targets());
+      if (others && !until.is_immediate()) woken_up_.wait(lock, [this] { return woken_; });
+      if (std::exchange(woken_, false)) return;
+    }
     if (until.is_never()) {
       std::fprintf(stderr, "SimRuntime: deadlock: every coroutine waits and no timer is armed\n");
       std::abort();
     }
     if (!until.is_immediate()) clock_->AdvanceTo(until);
   }
-  void Wakeup() noexcept override { woken_ = true; }
+  void Wakeup() noexcept override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    woken_ = true;
+    woken_up_.notify_one();
+  }
 
  private:
   SimClock* const clock_;
-  std::atomic<bool> woken_{false};
+  Runtime* const runtime_;
+  std::mutex mutex_;
+  std::condition_variable woken_up_;
+  bool woken_ = false;
 };
 
-Runtime::Options SimOptions(SimClock* clock) {
+Runtime::Options SimOptions(SimClock* clock, uint64_t seed) {
   Runtime::Options options;
   options.clock = clock;
-  options.make_engine = [clock](Runtime*) { return std::make_unique<SimEngine>(clock); };
+  options.ready_seed = seed;
+  options.make_engine = [clock](Runtime* runtime) {
+    return std::make_unique<SimEngine>(clock, runtime);
+  };
+  if (seed != 0) std::fprintf(stderr, "SimRuntime seed: %" PRIu64 "\n", seed);
   return options;
 }
 
@@ -75,6 +96,6 @@ void SimClock::AdvanceTo(Deadline deadline) {
   now_nanos_ = std::max(now_nanos_, deadline.nanos());
 }
 
-SimRuntime::SimRuntime() : Runtime(SimOptions(&sim_clock_)) {}
+SimRuntime::SimRuntime(uint64_t seed) : Runtime(SimOptions(&sim_clock_, seed)) {}
 
 }  // namespace halfpipe

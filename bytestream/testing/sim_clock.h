@@ -40,12 +40,19 @@ struct SimClockOwner {
 // When every coroutine waits and no timer is armed the process ends with a message: a deadlock is
 // found at once instead of by the test's time limit. An operation on a descriptor is ENOTSUP.
 //
+// Other threads run in real time. While a coroutine is in RunBlocking() simulated time stands still;
+// where nothing but a PostTarget could end the wait, it is waited for.
+//
+// `seed`: 0 keeps the order of the real runtime, first in, first out. Any other one, printed, makes
+// coroutines that are ready run in an order of its own, so that a test can be run with many seeds
+// and replayed with the one that failed.
+//
 // Example:
 //   SimRuntime runtime;
 //   EXPECT_EQ(runtime.SleepUntil(Deadline::In(absl::Minutes(10))), 0);
 class SimRuntime final : private testing_internal::SimClockOwner, public Runtime {
  public:
-  SimRuntime();
+  explicit SimRuntime(uint64_t seed = 0);
 
   SimClock& sim_clock() { return sim_clock_; }
 };

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "absl/time/time.h"
@@ -47,6 +48,72 @@ TEST(SimRuntimeTest, SleepersWakeInTheOrderOfTheirDeadlines) {
   EXPECT_EQ(order, "10 20 ");
   EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
   EXPECT_EQ(order, "10 20 30 ");
+}
+
+// What a real runtime takes ten minutes for; the test's own time limit is far below.
+TEST(SimRuntimeTest, ATenMinuteTimeoutTakesNoTime) {
+  SimRuntime runtime;
+  Bundle bundle(&runtime);
+  ASSERT_TRUE(bundle.Go([&] { EXPECT_EQ(runtime.SleepUntil(Deadline::Never()), ECANCELED); }).ok());
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(bundle.Wait(Deadline::In(absl::Minutes(10))), ETIMEDOUT);
+  }
+  EXPECT_EQ(runtime.clock().NowNanos(),
+            1'000'000'000 + absl::ToInt64Nanoseconds(absl::Minutes(10'000)));
+}
+
+// Coroutines that take turns and sleep; who ran when.
+std::string Interleaving(uint64_t seed) {
+  SimRuntime runtime(seed);
+  Bundle bundle(&runtime);
+  std::string order;
+  for (const char name : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+    const auto body = [&runtime, &order, name] {
+      for (int i = 0; i < 10; ++i) {
+        order += name;
+        EXPECT_EQ(i % 3 == 0 ? runtime.SleepUntil(Deadline::In(absl::Seconds(1))) : runtime.Yield(),
+                  0);
+      }
+    };
+    EXPECT_TRUE(bundle.Go(body).ok());
+  }
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  return order;
+}
+
+TEST(SimRuntimeTest, ASeedReplaysExactly) {
+  for (const uint64_t seed : {uint64_t{1}, uint64_t{2}, uint64_t{0xfffffffffffffff0}}) {
+    const std::string order = Interleaving(seed);
+    EXPECT_EQ(order.size(), 60u);
+    EXPECT_EQ(order, Interleaving(seed)) << "seed " << seed;
+  }
+}
+
+TEST(SimRuntimeTest, SeedsDiffer) {
+  std::set<std::string> orders;
+  for (uint64_t seed = 0; seed < 50; ++seed) orders.insert(Interleaving(seed));
+  EXPECT_GT(orders.size(), 45u);
+}
+
+TEST(SimRuntimeTest, WithoutASeedTheOrderIsThatOfTheRealRuntime) {
+  const std::string order = Interleaving(0);
+  EXPECT_EQ(order, Interleaving(0));
+  EXPECT_EQ(order.substr(0, 12), "abcdefabcdef");
+}
+
+// With a seed as without one nobody is passed over for ever.
+TEST(SimRuntimeTest, EveryReadyCoroutineRuns) {
+  SimRuntime runtime(7);
+  Bundle bundle(&runtime);
+  int turns[3] = {};
+  for (int& mine : turns) {
+    const auto body = [&runtime, &mine] {
+      while (runtime.Yield() == 0) ++mine;
+    };
+    ASSERT_TRUE(bundle.Go(body).ok());
+  }
+  for (int i = 0; i < 2000; ++i) EXPECT_EQ(runtime.Yield(), 0);
+  for (const int count : turns) EXPECT_GT(count, 100);
 }
 
 TEST(SimRuntimeDeathTest, DeadlockEndsTheProcess) {
