@@ -27,7 +27,9 @@ class BundleObject final : public HandleObject {
 
   void* Query(const void* type) override { return type == &kBundleType ? &bundle_ : nullptr; }
 
-  int CheckClose() override { return bundle_.Contains(bundle_.runtime()->current()) ? EDEADLK : 0; }
+  int CheckClose() override { return bundle_.JoinIsDeadlock() ? EDEADLK : 0; }
+
+  void TakenOver() noexcept override { bundle_.TakeOwnership(); }
 
   void Close() noexcept override { bundle_.CancelAndJoin(); }
 
@@ -68,29 +70,30 @@ int MakeBundle(void* place, BundleObject** object) {
   return number;
 }
 
-struct Stack {
-  void* memory = nullptr;  // null: one of the pool
-  size_t size = 0;
-};
+using Placement = Bundle::Placement;
 
-int StartIn(Bundle* bundle, void (*function)(void*), void* argument, Stack stack) {
-  Bundle::Placement placement;
-  placement.memory = stack.memory;
-  placement.memory_size = stack.size;
-  return bundle->Start([function, argument] { function(argument); }, placement);
+Placement On(void* stack, size_t size) {
+  Placement placement;
+  placement.memory = stack;
+  placement.memory_size = size;
+  return placement;
+}
+
+int StartIn(Bundle* bundle, void (*function)(void*), void* argument, const Placement& stack) {
+  return bundle->Start([function, argument] { function(argument); }, stack);
 }
 
 // Handle or negative errno. A bundle that is made for a stack of the caller lives at its top.
-int Go(void (*function)(void*), void* argument, Stack stack) {
+int Go(void (*function)(void*), void* argument, Placement stack) {
   if (function == nullptr) return -EINVAL;
   void* place = nullptr;
   if (stack.memory != nullptr) {
-    if (stack.size < sizeof(BundleObject) + alignof(BundleObject)) return -ENOMEM;
+    if (stack.memory_size < sizeof(BundleObject) + alignof(BundleObject)) return -ENOMEM;
     const uintptr_t bottom = reinterpret_cast<uintptr_t>(stack.memory);
-    const uintptr_t top =
-        (bottom + stack.size - sizeof(BundleObject)) & ~(uintptr_t{alignof(BundleObject)} - 1);
+    const uintptr_t top = (bottom + stack.memory_size - sizeof(BundleObject)) &
+                          ~(uintptr_t{alignof(BundleObject)} - 1);
     place = reinterpret_cast<void*>(top);
-    stack.size = top - bottom;
+    stack.memory_size = top - bottom;
   }
   BundleObject* object = nullptr;
   const int number = MakeBundle(place, &object);
@@ -103,7 +106,7 @@ int Go(void (*function)(void*), void* argument, Stack stack) {
   return -error;
 }
 
-int BundleGo(int h, void (*function)(void*), void* argument, Stack stack) {
+int BundleGo(int h, void (*function)(void*), void* argument, const Placement& stack) {
   HandleObject* const object = HandleTable::Current().Find(h);
   if (object == nullptr) return EBADF;
   Bundle* const bundle = static_cast<Bundle*>(object->Query(&kBundleType));
@@ -123,6 +126,15 @@ int WaitForBundle(int h, int64_t deadline) {
   const int error = bundle->Wait(Deadline::FromMillis(deadline));
   // hclose() of another coroutine joined what we waited for.
   return error == 0 && pin.closed() ? EBADF : error;
+}
+
+// As the form of the call that `go` stands for.
+int GoNamed(const dill_go_call& go) {
+  if (go.on_stack && go.stack == nullptr) return -EINVAL;
+  Placement placement = On(go.stack, go.size);
+  placement.name = go.name;
+  return go.in_bundle ? -BundleGo(go.h, go.function, go.argument, placement)
+                      : Go(go.function, go.argument, placement);
 }
 
 int Result(int result) { return result >= 0 ? result : FailCall(-result); }
@@ -154,20 +166,24 @@ int dill_bundle_wait(int h, int64_t deadline) {
 }
 
 int dill_go_fn(void (*function)(void*), void* argument) {
-  return halfpipe::Result(halfpipe::Go(function, argument, halfpipe::Stack()));
+  return halfpipe::Result(halfpipe::Go(function, argument, halfpipe::Placement()));
 }
 
 int dill_go_mem_fn(void (*function)(void*), void* argument, void* stack, size_t size) {
   if (stack == nullptr) return FailCall(EINVAL);
-  return halfpipe::Result(halfpipe::Go(function, argument, {stack, size}));
+  return halfpipe::Result(halfpipe::Go(function, argument, halfpipe::On(stack, size)));
 }
 
 int dill_bundle_go_fn(int h, void (*function)(void*), void* argument) {
-  return halfpipe::Result(-halfpipe::BundleGo(h, function, argument, halfpipe::Stack()));
+  return halfpipe::Result(-halfpipe::BundleGo(h, function, argument, halfpipe::Placement()));
 }
 
 int dill_bundle_go_mem_fn(int h, void (*function)(void*), void* argument, void* stack,
                           size_t size) {
   if (stack == nullptr) return FailCall(EINVAL);
-  return halfpipe::Result(-halfpipe::BundleGo(h, function, argument, {stack, size}));
+  return halfpipe::Result(-halfpipe::BundleGo(h, function, argument, halfpipe::On(stack, size)));
+}
+
+int dill_go_named(const struct dill_go_call* call) {
+  return halfpipe::Result(halfpipe::GoNamed(*call));
 }

@@ -377,6 +377,32 @@ TEST(CoroutineTimeTest, BundleWaitHasADeadline) {
   EXPECT_EQ(hclose(h), 0);
 }
 
+// Deeper than any stack here.
+constexpr int kFar = 1'000'000;
+
+__attribute__((noinline)) int Recurse(int depth) {
+  volatile char frame[256];
+  frame[depth % 256] = 1;
+  return depth == 0 ? 0 : Recurse(depth - 1) + frame[depth % 256];
+}
+
+coroutine void NeverEnough(int depth) { static_cast<void>(Recurse(depth)); }
+
+coroutine void WriteBelow() {
+  *static_cast<volatile char*>(Runtime::Current().current()->stack.bottom) = 1;
+}
+
+TEST(CoroutinesDeathTest, StackOverflowNamesTheCall) {
+  EXPECT_DEATH(go(NeverEnough(kFar)), "stack overflow in coroutine NeverEnough\\(kFar\\)");
+  EXPECT_DEATH(bundle_go(bundle(), NeverEnough(kFar)),
+               "stack overflow in coroutine NeverEnough\\(kFar\\)");
+  char stack[32768];
+  EXPECT_DEATH(go_mem(WriteBelow(), stack, sizeof(stack)),
+               "stack overflow in coroutine WriteBelow\\(\\)");
+  EXPECT_DEATH(bundle_go_mem(bundle(), WriteBelow(), stack, sizeof(stack)),
+               "stack overflow in coroutine WriteBelow\\(\\)");
+}
+
 TEST_F(CoroutinesTest, AThousandCoroutines) {
   std::string log;
   const int b = bundle();

@@ -141,7 +141,10 @@ int dill_bundle_go_mem_fn(int h, void (*function)(void*), void* argument, void* 
 
    Returns 0, or -1 with errno:
      EBADF      not a handle
-     EDEADLK    a bundle, from one of its own coroutines; nothing was done */
+     EDEADLK    a bundle that could never come to its end, because it would wait for the caller:
+                from one of its own coroutines; or from a coroutine of a bundle that one of its own
+                is closing, or has made (or taken over with hown()) and so will close when it is
+                cancelled; and so on. Nothing was done. */
 int dill_hclose(int h);
 
 /* Moves the object to a new handle; the old number is dead from now on, so that whoever had it has
@@ -384,6 +387,21 @@ int dill_ipc_fromfd(int fd);
 int dill_ipc_fromfd_mem(int fd, struct dill_ipc_storage* mem);
 
 #ifdef __cplusplus
+
+/* What the macros below make of a call: dill_go_fn(), dill_bundle_go_fn() (in_bundle) or one of their
+   "_mem" forms (on_stack), with a name for messages, which is static text. Not to be called. */
+struct dill_go_call {
+  void (*function)(void*);
+  void* argument;
+  const char* name;
+  bool in_bundle;
+  bool on_stack;
+  int h;
+  void* stack;
+  size_t size;
+};
+int dill_go_named(const struct dill_go_call* call);
+
 } /* extern "C" */
 
 namespace halfpipe {
@@ -396,20 +414,24 @@ void RunCall(void* from) {
   call();
 }
 template <typename Call>
-int Go(Call call) {
-  return dill_go_fn(&RunCall<Call>, &call);
+int Go(Call call, const char* name) {
+  const dill_go_call go = {&RunCall<Call>, &call, name, false, false, 0, nullptr, 0};
+  return dill_go_named(&go);
 }
 template <typename Call>
-int GoMem(Call call, void* stack, size_t size) {
-  return dill_go_mem_fn(&RunCall<Call>, &call, stack, size);
+int GoMem(Call call, const char* name, void* stack, size_t size) {
+  const dill_go_call go = {&RunCall<Call>, &call, name, false, true, 0, stack, size};
+  return dill_go_named(&go);
 }
 template <typename Call>
-int BundleGo(int h, Call call) {
-  return dill_bundle_go_fn(h, &RunCall<Call>, &call);
+int BundleGo(int h, Call call, const char* name) {
+  const dill_go_call go = {&RunCall<Call>, &call, name, true, false, h, nullptr, 0};
+  return dill_go_named(&go);
 }
 template <typename Call>
-int BundleGoMem(int h, Call call, void* stack, size_t size) {
-  return dill_bundle_go_mem_fn(h, &RunCall<Call>, &call, stack, size);
+int BundleGoMem(int h, Call call, const char* name, void* stack, size_t size) {
+  const dill_go_call go = {&RunCall<Call>, &call, name, true, true, h, stack, size};
+  return dill_go_named(&go);
 }
 
 } /* namespace sockets_internal */
@@ -418,13 +440,14 @@ int BundleGoMem(int h, Call call, void* stack, size_t size) {
 /* dill_go(worker(a, b)) runs the call in a new coroutine; see dill_go_fn() for what it returns. The
    arguments of the call are evaluated on the new stack, and must not wait: accept first, then go.
    The bundle, stack and size are evaluated by the caller. In the "_mem" forms a comma of a template
-   needs parentheses round it. */
-#define dill_go(...) (::halfpipe::sockets_internal::Go([&] { __VA_ARGS__; }))
+   needs parentheses round it. The text of the call names the coroutine should its stack overflow. */
+#define dill_go(...) (::halfpipe::sockets_internal::Go([&] { __VA_ARGS__; }, #__VA_ARGS__))
 #define dill_go_mem(call, stack, size) \
-  (::halfpipe::sockets_internal::GoMem([&] { call; }, (stack), (size)))
-#define dill_bundle_go(h, ...) (::halfpipe::sockets_internal::BundleGo((h), [&] { __VA_ARGS__; }))
+  (::halfpipe::sockets_internal::GoMem([&] { call; }, #call, (stack), (size)))
+#define dill_bundle_go(h, ...) \
+  (::halfpipe::sockets_internal::BundleGo((h), [&] { __VA_ARGS__; }, #__VA_ARGS__))
 #define dill_bundle_go_mem(h, call, stack, size) \
-  (::halfpipe::sockets_internal::BundleGoMem((h), [&] { call; }, (stack), (size)))
+  (::halfpipe::sockets_internal::BundleGoMem((h), [&] { call; }, #call, (stack), (size)))
 #endif /* __cplusplus */
 
 /* ---- Raw names ------------------------------------------------------------------------------- */

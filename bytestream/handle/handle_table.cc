@@ -147,6 +147,7 @@ int HandleTable::Own(int handle, int* owned) {
   const int number = Make(object);
   if (number < 0) return -number;
   Forget(handle);
+  object->TakenOver();
   *owned = number;
   return 0;
 }

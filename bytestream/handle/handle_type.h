@@ -37,6 +37,9 @@ class HandleObject {
   // An errno that forbids closing now (EDEADLK), or 0. Asked before anything is done.
   virtual int CheckClose() { return 0; }
 
+  // hown() has moved the object to another number: the present coroutine is the one to close it.
+  virtual void TakenOver() noexcept {}
+
   // Ends the object's work for good: releases the descriptor, wakes blocked callers with EBADF.
   // Never waits for the outside world. Called at most once; the number is dead by then.
   virtual void Close() noexcept = 0;
