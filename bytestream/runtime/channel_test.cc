@@ -324,6 +324,7 @@ TEST_F(ChannelTest, YieldsAfterManyOperations) {
     ASSERT_THAT(SelectFrom(&clauses, kNow), IsOk());
   }
   EXPECT_EQ(back, 2 * Runtime::kOperationsPerTurn);
+  bundle_.CancelAndJoin();
 }
 
 TEST_F(ChannelTest, SelectWithoutClausesWaitsForTheDeadline) {
