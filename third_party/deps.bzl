@@ -104,6 +104,12 @@ def system_deps():
         debian_package = "libssl-dev",
         targets = {":crypto": ["libcrypto"]},
     )
+    _maybe(
+        system_library,
+        name = "zlib",
+        debian_package = "zlib1g-dev",
+        targets = {":zlib": ["zlib"]},
+    )
 
 def halfpipe_deps():
     """Declares every external repository that halfpipe needs and the caller has not declared."""
