@@ -98,11 +98,16 @@ size_t SyscallTrace::Count(Syscall call) const {
 
 int SyscallFault::OnSyscall(Syscall call, int) {
   if (!armed_ || !set_.Contains(call)) return 0;
-  if (left_ < 0) return goes_on_ && call == call_ ? error_ : 0;
+  if (left_ < 0) {
+    if (!goes_on_ || call != call_ || error_ == 0) return 0;
+    ++count_;
+    return error_;
+  }
   if (left_-- > 0) return 0;
   call_ = call;
   const absl::Span<const int> errors = SyscallErrors(call);
   error_ = fixed_ != 0 ? fixed_ : which_ < errors.size() ? errors[which_] : 0;
+  if (error_ != 0) ++count_;
   return error_;
 }
 

@@ -101,6 +101,9 @@ class SyscallFault final : public SyscallHook {
   Syscall call() const { return call_; }
   int error() const { return error_; }
 
+  // How many calls have failed.
+  int count() const { return count_; }
+
   int OnSyscall(Syscall call, int fd) override;
 
  private:
@@ -113,6 +116,7 @@ class SyscallFault final : public SyscallHook {
   bool armed_ = true;
   Syscall call_ = Syscall::kSocket;
   int error_ = 0;
+  int count_ = 0;
 };
 
 // Every transfer of this thread is of one byte, every wait gives one event.

@@ -145,9 +145,11 @@ TEST(SyscallFaultsTest, TheNthOfASet) {
   EXPECT_EQ(fault.call(), Syscall::kPoll);
   EXPECT_EQ(fault.error(), ENOMEM);
   EXPECT_EQ(poll(nullptr, 0, 0), 0);
+  EXPECT_EQ(fault.count(), 1);
   fault.FailOn();
   EXPECT_EQ(poll(nullptr, 0, 0), -1);
   EXPECT_EQ(poll(nullptr, 0, 0), -1);
+  EXPECT_EQ(fault.count(), 3);
 }
 
 // A hook is its thread's own.

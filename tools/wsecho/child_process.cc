@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,11 +38,6 @@ std::array<int, 2> Terminal() {
 [[noreturn]] void Execute(char* const* arguments, const ChildProcess::Options& options) {
   for (const std::string& variable : options.environment) {
     putenv(const_cast<char*>(variable.c_str()));
-  }
-  if (options.descriptors_max > 0) {
-    const rlim_t limit = static_cast<rlim_t>(options.descriptors_max);
-    const rlimit descriptors = {limit, limit};
-    setrlimit(RLIMIT_NOFILE, &descriptors);
   }
   execvp(arguments[0], arguments);
   _exit(127);

@@ -27,8 +27,6 @@ class ChildProcess {
     std::string input_path;
     // Standard output is a terminal.
     bool terminal = false;
-    // Descriptors the program may have open; 0: as the test.
-    int descriptors_max = 0;
   };
 
   // The program's path, or a name on the PATH, and its arguments.

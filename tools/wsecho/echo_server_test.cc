@@ -1,6 +1,9 @@
 #include "tools/wsecho/echo_server.h"
 
+#include <cerrno>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +14,7 @@
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
 #include "websocket/upgrade.h"
 
@@ -72,6 +76,37 @@ TEST_F(EchoServerTest, BoundsTheEnd) {
   EXPECT_EQ((*close)[0], 0x88);
   EXPECT_EQ((*close)[2] << 8 | (*close)[3], 1001);
   socket->reset();
+}
+
+// Without a descriptor for connections that wait it goes on, and takes them as soon as it has some.
+TEST_F(EchoServerTest, OutlivesAShortageOfDescriptors) {
+  for (const int error : {EMFILE, ENFILE, ENOMEM, ENOBUFS}) {
+    SyscallFault fault({Syscall::kAccept4}, 0, error);
+    fault.FailOn();
+    EchoServer::Options options;
+    options.accept_pause = absl::Milliseconds(1);
+    Start(options);
+    std::vector<std::unique_ptr<FdStream>> waiting;
+    for (int i = 0; i < 20; ++i) {
+      auto socket = TcpConnect(&runtime_, address_, Soon());
+      ASSERT_TRUE(socket.ok());
+      waiting.push_back(std::move(*socket));
+    }
+    // It tries again, but not without rest: this one gets its turns.
+    for (int i = 0; fault.count() < 3; ++i) {
+      ASSERT_LT(i, 10'000);
+      ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+    }
+    fault.set_armed(false);
+    websocket::ClientUpgradeOptions request;
+    request.host = "localhost";
+    for (const auto& socket : waiting) {
+      EXPECT_TRUE(websocket::ClientUpgrade(&runtime_, socket.get(), request, nullptr, Soon()).ok());
+    }
+    waiting.clear();
+    Stop();
+    address_.set_port(0);
+  }
 }
 
 TEST_F(EchoServerTest, StopsWithNothingToDo) {

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,9 +48,7 @@ Deadline Soon() { return Deadline::In(absl::Seconds(60)); }
 
 class Server {
  public:
-  explicit Server(std::vector<std::string> flags = {},
-                  const ChildProcess::Options& options = ChildProcess::Options())
-      : process_(Command(std::move(flags)), options) {
+  explicit Server(std::vector<std::string> flags = {}) : process_(Command(std::move(flags))) {
     std::string line = process_.ReadLine();
     absl::string_view rest = line;
     EXPECT_TRUE(absl::ConsumePrefix(&rest, "listening on ws://127.0.0.1:") &&
@@ -233,25 +230,6 @@ TEST(WsechoTest, RefusesMessagesAbove16MiB) { ExpectBound(Server(), size_t{16} <
 TEST(WsechoTest, TheBoundCanBeChanged) {
   ExpectBound(Server({"--message_bytes_max=10"}), 10);
   ExpectBound(Server({"--message_bytes_max=20000000"}), 20000000);
-}
-
-// When it has no descriptor for a connection that waits, it goes on as soon as it has one.
-TEST(WsechoTest, OutlivesAShortageOfDescriptors) {
-  if (getenv("HALFPIPE_UBSAN") != nullptr) {
-    // Its look at an object's type goes through a pipe, and where none can be made it aborts.
-    GTEST_SKIP() << "the sanitizer needs descriptors of its own";
-  }
-  ChildProcess::Options options;
-  options.descriptors_max = 12;
-  Server server({}, options);
-  Runtime runtime;
-  {
-    std::vector<std::unique_ptr<RawSocket>> many;
-    for (int i = 0; i < 20; ++i)
-      many.push_back(std::make_unique<RawSocket>(RawConnect(server.port())));
-  }
-  const auto stream = Open(&runtime, server);
-  ExpectEcho(stream.get(), MessageType::kText, "hello");
 }
 
 TEST(WsechoTest, ExplainsWhatItCannotDo) {
