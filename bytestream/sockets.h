@@ -280,7 +280,8 @@ DILL_STORAGE(dill_tcp_storage, 1024);
    and those named there. */
 
 /* Listens on *addr; if its port is 0 the system chooses one, which is written back. `backlog` is
-   how many connections may wait to be accepted; it is 1 or more. SO_REUSEADDR is on.
+   how many connections may wait to be accepted; it is 1 or more. SO_REUSEADDR is on. On :: IPv4
+   connections come too, from ::ffff:a.b.c.d.
 
      EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM   as bind(2) says
      EINVAL     backlog is 0 or less */
@@ -289,7 +290,9 @@ int dill_tcp_listen_mem(struct dill_ipaddr* addr, int backlog,
                         struct dill_tcp_listener_storage* mem);
 
 /* Accepts a connection; its peer's address goes to *addr, which may be NULL. After a timeout
-   nothing is lost.
+   nothing is lost. Out of descriptors or memory (EMFILE, ENFILE, ENOMEM, ENOBUFS) the connection
+   stays in the queue; a call that comes soon after such a failure pauses before it tries again, for
+   1 to 128 ms, so that a loop which goes on accepting whatever happens does not take all the time.
 
      ETIMEDOUT
      EBUSY      another coroutine is in accept

@@ -3,13 +3,24 @@
 
 #include <optional>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/net/accept_pacer.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/engine.h"
 #include "bytestream/runtime/runtime.h"
 
 namespace halfpipe {
+
+struct ListenerOptions {
+  // What Accept() does while there is no descriptor or memory for a connection (EMFILE, ENFILE,
+  // ENOMEM, ENOBUFS).
+  //   false  fails at once; if the next call comes soon it pauses first, so that a loop that accepts
+  //          and ignores errors does not turn without rest
+  //   true   waits, with an attempt now and then, and fails only when its deadline has passed
+  bool wait_for_resources = false;
+};
 
 // A listening socket, TCP or Unix, from which connections are accepted one by one.
 //
@@ -25,7 +36,8 @@ namespace halfpipe {
 class Listener {
  public:
   // Takes over `fd`, which is non-blocking. `runtime` is borrowed and outlives the object.
-  Listener(Runtime* runtime, int fd);
+  Listener(Runtime* runtime, int fd, ListenerOptions options);
+  Listener(Runtime* runtime, int fd) : Listener(runtime, fd, ListenerOptions()) {}
   // As Abort(). Not final: an object in storage of the caller's may be derived from it.
   virtual ~Listener();
   Listener(const Listener&) = delete;
@@ -39,8 +51,9 @@ class Listener {
   //   ETIMEDOUT, ECANCELED   no connection was taken, none is lost; call again
   //   EBUSY                  another coroutine is in Accept()
   //   EBADF                  Abort() was called, before or during the call
-  //   EMFILE, ENFILE, ENOMEM, ENOBUFS   the connection stays in the queue; call again after
-  //                          descriptors or memory have been freed, not at once
+  //   EMFILE, ENFILE, ENOMEM, ENOBUFS   the connection stays in the queue; call again. Pauses
+  //                          between attempts are AcceptPacer::kPauseNanosMin at first and grow to
+  //                          kPauseNanosMax while this goes on; a deadline of 0 is not paused for
   absl::StatusOr<int> Accept(Deadline deadline, std::optional<IpAddress>* peer = nullptr);
 
   // Closes the socket. A blocked Accept() and all later ones get EBADF. May be called twice.
@@ -53,10 +66,16 @@ class Listener {
 
  private:
   Runtime* const runtime_;
+  const ListenerOptions options_;
   int fd_;
   EngineFd entry_;
   bool busy_ = false;
+  AcceptPacer pacer_;
 };
+
+// The rules of ListenerOptions round accept_once(), which makes an attempt.
+IoResult PacedAccept(AcceptPacer* pacer, const ListenerOptions& options, Deadline deadline,
+                     absl::FunctionRef<IoResult()> accept_once);
 
 }  // namespace halfpipe
 

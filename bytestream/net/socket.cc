@@ -19,7 +19,7 @@ int GetOption(int fd, int option, int* value) {
 
 }  // namespace
 
-absl::Status AdoptSocket(int fd, SocketKind kind) {
+absl::Status CheckSocket(int fd, SocketKind kind) {
   int type = 0;
   if (const int error = GetOption(fd, SO_TYPE, &type)) {
     if (error == ENOTSOCK) return ErrnoStatus(ENOTSUP, "the descriptor is not a socket");
@@ -40,13 +40,19 @@ absl::Status AdoptSocket(int fd, SocketKind kind) {
     return ErrnoStatus(EINVAL, kind.listening ? "the socket does not listen"
                                               : "the socket listens, it is not a connection");
   }
+  return absl::OkStatus();
+}
+
+absl::Status AdoptSocket(int fd, SocketKind kind) {
+  absl::Status status = CheckSocket(fd, kind);
+  if (!status.ok()) return status;
   const int status_flags = fcntl(fd, F_GETFL);
   const int fd_flags = fcntl(fd, F_GETFD);
   if (status_flags < 0 || fd_flags < 0 || fcntl(fd, F_SETFD, fd_flags | FD_CLOEXEC) < 0) {
     return ErrnoStatus(errno, "the descriptor's flags could not be set");
   }
   if (fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) < 0) {
-    error = errno;
+    const int error = errno;
     fcntl(fd, F_SETFD, fd_flags);
     return ErrnoStatus(error, "the descriptor could not be made non-blocking");
   }

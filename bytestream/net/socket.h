@@ -20,6 +20,9 @@ struct SocketKind {
   bool listening = false;
 };
 
+// Sees whether `fd` is a stream socket of `kind`, and changes nothing. Errors as below.
+absl::Status CheckSocket(int fd, SocketKind kind);
+
 // Sees whether `fd` is a stream socket of `kind`, and makes it non-blocking and close-on-exec.
 // Errors, with `fd` unchanged:
 //   EBADF    no such descriptor
