@@ -12,6 +12,7 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/base/read_buffer.h"
+#include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
 
@@ -37,7 +38,7 @@ namespace halfpipe {
 //
 // Lifetime: no function may be running when the object is destroyed; Abort() first, then let the
 // callers come out.
-class Bytestream {
+class Bytestream : public StreamInfoSource {
  public:
   // The most bytes that Peek() can be asked for.
   static constexpr size_t kPeekMax = ReadBuffer::kCapacity;

@@ -5,6 +5,7 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
 
@@ -23,6 +24,12 @@ int TakeBytestream(int h, HandleObject** object, Bytestream** stream) {
 }
 
 int MakeBytestreamHandle(HandleObject* object) { return HandleTable::Current().Make(object); }
+
+StreamInfoSource* FindStreamInfoSource(HandleObject* object) {
+  void* const source = object->Query(&kStreamInfoType);
+  if (source != nullptr) return static_cast<StreamInfoSource*>(source);
+  return static_cast<Bytestream*>(object->Query(&kBytestreamType));
+}
 
 void CloseHandle(int h) { static_cast<void>(HandleTable::Current().Close(h)); }
 

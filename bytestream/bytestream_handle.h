@@ -3,6 +3,7 @@
 
 #include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
 
@@ -18,6 +19,11 @@ int TakeBytestream(int h, HandleObject** object, Bytestream** stream);
 // Gives the object a number and passes ownership to the table. A positive int, or -EMFILE or
 // -ENOMEM: the caller keeps the object then.
 int MakeBytestreamHandle(HandleObject* object);
+
+// Whom to ask about the connection of `object`, at whichever layer; null if that is nothing of the
+// kind. An object of a layer above others answers HandleObject::Query(&kStreamInfoType) with what
+// this returns for the object below it. Borrowed, valid as long as the object and what is below it.
+StreamInfoSource* FindStreamInfoSource(HandleObject* object);
 
 // As hclose(): closes whatever `h` is, with errors ignored. For an attach that failed before it
 // took the bytestream over and has to close it all the same.

@@ -13,6 +13,7 @@
 #include "bytestream/base/errno_status.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_table.h"
+#include "bytestream/stream_info_source.h"
 #define DILL_DISABLE_RAW_NAMES
 #include "bytestream/sockets.h"
 
@@ -68,6 +69,7 @@ void* SocketObject::Query(const void* type) {
 void SocketObject::Dispose() noexcept { DisposeOf(this, in_callers_storage_); }
 
 void* ListenerObject::Query(const void* type) {
+  if (type == &kStreamInfoType) return static_cast<StreamInfoSource*>(this);
   return type == &family_->listener ? static_cast<Listener*>(this) : nullptr;
 }
 

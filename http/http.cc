@@ -41,7 +41,10 @@ class HttpSocket final : public HandleObject {
         lower_object(lower_object),
         in_callers_storage_(in_callers_storage) {}
 
-  void* Query(const void* type) override { return type == &kHttpType ? this : nullptr; }
+  void* Query(const void* type) override {
+    if (type == &kStreamInfoType) return FindStreamInfoSource(lower_object);
+    return type == &kHttpType ? this : nullptr;
+  }
   void Close() noexcept override { exchange.Abort(); }
   void Dispose() noexcept override {
     if (in_callers_storage_) {

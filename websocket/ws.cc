@@ -46,6 +46,7 @@ class WsSocket final : public HandleObject {
   void* Query(const void* type) override {
     if (type == &kWebSocketType) return this;
     if (type == &kMessageSocketType) return static_cast<MessageSocket*>(&stream);
+    if (type == &kStreamInfoType) return FindStreamInfoSource(lower_object);
     return nullptr;
   }
   void Close() noexcept override { stream.Abort(); }

@@ -15,6 +15,7 @@ struct HandleType {
 // What HandleObject::Query() returns for each of these is a pointer to the class named.
 inline constexpr HandleType kBytestreamType{"bytestream"};         // halfpipe::Bytestream
 inline constexpr HandleType kMessageSocketType{"message socket"};  // halfpipe::MessageSocket
+inline constexpr HandleType kStreamInfoType{"stream info"};        // halfpipe::StreamInfoSource
 
 // What a handle stands for. The C calls make one for each connection, listener or bundle; the
 // handle table keeps it and never looks inside.

@@ -10,6 +10,7 @@
 
 #include "absl/base/attributes.h"
 #include "bytestream/base/errno_status.h"
+#include "bytestream/net/stream_info.h"
 
 namespace halfpipe {
 namespace {
@@ -206,6 +207,14 @@ IoResult FdStream::SendSome(absl::Span<const iovec> pieces, Deadline deadline) {
       runtime_->engine().Send(&entry_, pieces, nullptr, /*more=*/false, deadline);
   if (EndsConnection(result.error)) connection_error_ = result.error;
   return result;
+}
+
+void FdStream::Describe(StreamInfo* info) const {
+  DescribeSocket(fd_, info);
+  info->bytes_received = inbound_.bytes_received();
+  info->bytes_sent = outbound_.bytes_sent();
+  info->buffered_bytes = inbound_.buffered();
+  info->tail_bytes = outbound_.tail_size();
 }
 
 int FdStream::SendEnd() { return shutdown(fd_, SHUT_WR) == 0 ? 0 : errno; }

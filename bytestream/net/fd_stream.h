@@ -73,6 +73,7 @@ class FdStream : public Bytestream, private InboundSource, private OutboundSink 
 
   size_t buffered() const override { return inbound_.buffered(); }
   size_t tail_size() const override { return outbound_.tail_size(); }
+  void Describe(StreamInfo* info) const override;
   bool reader_busy() const override { return inbound_.busy(); }
   bool writer_busy() const override { return outbound_.busy(); }
 

@@ -8,8 +8,10 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/net/accept_pacer.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/net/stream_info.h"
 #include "bytestream/runtime/engine.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
 
@@ -33,7 +35,7 @@ struct ListenerOptions {
 //   if (!fd.ok()) return fd.status();
 //   Listener listener(&runtime, *fd);
 //   absl::StatusOr<int> connection = listener.Accept(Deadline::Never());
-class Listener {
+class Listener : public StreamInfoSource {
  public:
   // Takes over `fd`, which is non-blocking. `runtime` is borrowed and outlives the object.
   Listener(Runtime* runtime, int fd, ListenerOptions options);
@@ -59,6 +61,7 @@ class Listener {
   // Closes the socket. A blocked Accept() and all later ones get EBADF. May be called twice.
   void Abort() noexcept;
 
+  void Describe(StreamInfo* info) const override { DescribeSocket(fd_, info); }
   bool busy() const { return busy_; }
 
   // The socket, still owned by the listener. -1 once it is closed.

@@ -17,6 +17,7 @@
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/net/inbound.h"
+#include "bytestream/net/stream_info.h"
 #include "bytestream/runtime/waiter.h"
 
 namespace halfpipe {
@@ -52,6 +53,8 @@ class Pipe {
   Pipe& operator=(const Pipe&) = delete;
 
   bool empty() const { return size_ == 0; }
+  // Bytes that were ever appended.
+  uint64_t appended() const { return appended_; }
   size_t room() const { return size_ < capacity_ ? capacity_ - size_ : 0; }
   size_t tail() const { return size_ > capacity_ ? size_ - capacity_ : 0; }
 
@@ -66,6 +69,7 @@ class Pipe {
       std::memcpy(last_->bytes + last_->end, piece.data, step);
       last_->end += step;
       size_ += step;
+      appended_ += step;
       count -= step;
       cursor->Advance(step);
     }
@@ -155,6 +159,7 @@ class Pipe {
   BufferPool* const pool_;
   const size_t capacity_;
   size_t size_ = 0;
+  uint64_t appended_ = 0;
   Chunk* first_ = nullptr;
   Chunk* last_ = nullptr;
 };
@@ -200,6 +205,12 @@ class PairEnd final : public Bytestream, private InboundSource, private HeldOutp
   void WhenReadable(Callback callback) override;
   void WhenWritable(Callback callback) override;
 
+  void Describe(StreamInfo* info) const override {
+    info->bytes_received = inbound_.bytes_received();
+    info->bytes_sent = out_->appended() - tail_size();
+    info->buffered_bytes = inbound_.buffered();
+    info->tail_bytes = tail_size();
+  }
   size_t buffered() const override { return inbound_.buffered(); }
   size_t tail_size() const override { return out_error() == 0 ? out_->tail() : 0; }
   bool reader_busy() const override { return inbound_.busy(); }
