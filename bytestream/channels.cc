@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 
+#include "absl/base/attributes.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/c_call.h"
@@ -145,7 +146,8 @@ int FindEnd(const HandleTable& table, int ch, const void* value, size_t size, Ch
 }
 
 // chsend() and chrecv(): 0 or an errno. The operation is counted.
-int TransferOne(ChannelOp op, int ch, void* value, size_t size, int64_t deadline) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline int TransferOne(ChannelOp op, int ch, void* value, size_t size,
+                                                    int64_t deadline) {
   HandleTable& table = HandleTable::Current();
   Runtime* const runtime = table.runtime();
   ChannelEnd* end = nullptr;

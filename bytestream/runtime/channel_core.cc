@@ -28,4 +28,13 @@ void ChannelCore::EndAll(ChannelOp op) {
   }
 }
 
+int WaitForClause(ChannelClause* clause, Deadline deadline) {
+  if (deadline.is_immediate()) return ETIMEDOUT;
+  ChannelWait wait(clause->channel->runtime());
+  wait.Add(clause);
+  const int error = wait.Wait(deadline);
+  clause->link.Unlink();
+  return error;
+}
+
 }  // namespace halfpipe

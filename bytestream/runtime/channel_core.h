@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/runtime/intrusive_list.h"
 #include "bytestream/runtime/runtime.h"
@@ -68,7 +69,9 @@ class ChannelWait {
   // 0: the clause ended_by() was performed. ETIMEDOUT or ECANCELED with ended_by() null: nothing
   // was done. Else ended_by() is the clause with that error: EPIPE (the channel is done, or gone),
   // or what the channel's Transfer function said.
-  int Wait(Deadline deadline) { return runtime_->Wait(&waiter_, deadline); }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE int Wait(Deadline deadline) {
+    return runtime_->WaitInline(&waiter_, deadline);
+  }
 
   ChannelClause* ended_by() const { return ended_by_; }
 
@@ -175,18 +178,11 @@ inline void ChannelWait::Add(ChannelClause* clause) {
 }
 
 // Waits for one clause that Try() could not perform: what ChannelWait::Wait() says.
-inline int WaitForClause(ChannelClause* clause, Deadline deadline) {
-  if (deadline.is_immediate()) return ETIMEDOUT;
-  ChannelWait wait(clause->channel->runtime());
-  wait.Add(clause);
-  const int error = wait.Wait(deadline);
-  clause->link.Unlink();
-  return error;
-}
+int WaitForClause(ChannelClause* clause, Deadline deadline);
 
 // Performs one clause, waiting if it has to, as a whole call: 0, EPIPE, ETIMEDOUT, ECANCELED, or
 // what Transfer said.
-inline int PerformClause(ChannelClause* clause, Deadline deadline) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline int PerformClause(ChannelClause* clause, Deadline deadline) {
   Runtime* const runtime = clause->channel->runtime();
   int error = runtime->CheckCancelled();
   if (error != 0) return error;

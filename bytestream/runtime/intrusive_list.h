@@ -8,7 +8,9 @@ namespace halfpipe {
 class ListLink {
  public:
   ListLink() = default;
-  ~ListLink() { Unlink(); }
+  ~ListLink() {
+    if (linked()) Unlink();
+  }
   ListLink(const ListLink&) = delete;
   ListLink& operator=(const ListLink&) = delete;
 

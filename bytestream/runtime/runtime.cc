@@ -141,11 +141,8 @@ int Runtime::WaitShielded(Waiter* waiter) {
 
 int Runtime::Suspend(Waiter* waiter, Deadline deadline) {
   HALFPIPE_CHECK(no_wait_depth_ == 0);
-  waiter->owner = current_;
-  current_->waiter = waiter;
   if (!deadline.is_never()) timers_.Insert(&waiter->timer, deadline);
-  SwitchAway();
-  return waiter->result;
+  return SuspendInline(waiter);
 }
 
 void Runtime::Wake(Waiter* waiter, int result) {
@@ -155,7 +152,7 @@ void Runtime::Wake(Waiter* waiter, int result) {
   waiter->owner = nullptr;
   waiter->result = result;
   waiter->link.Unlink();
-  timers_.Remove(&waiter->timer);
+  if (waiter->timer.armed()) timers_.Remove(&waiter->timer);
   coroutine->waiter = nullptr;
   ready_.PushBack(coroutine);
 }

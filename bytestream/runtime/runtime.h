@@ -129,6 +129,10 @@ class Runtime {
   // ECANCELED; `waiter` is off its list then. Does not switch when the deadline has already passed.
   int Wait(Waiter* waiter, Deadline deadline);
 
+  // The same; the way of a wait without a deadline is inline down to the jump. For waits that are
+  // over soon and come often: channels, locks.
+  int WaitInline(Waiter* waiter, Deadline deadline);
+
   // As Wait(waiter, Never()), but a cancellation does not end it: for joining what is itself
   // ending.
   int WaitShielded(Waiter* waiter);
@@ -229,6 +233,7 @@ class Runtime {
   bool Expired(Deadline deadline);
   int WaitUnexpired(Waiter* waiter, Deadline deadline);
   int Suspend(Waiter* waiter, Deadline deadline);
+  int SuspendInline(Waiter* waiter);
   static void CheckCanary(const Coroutine* running);
   Coroutine* NextReady();
   Coroutine* NextReadySlowly();
@@ -333,6 +338,19 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Runtime::SwitchAway() {
     operations_ = 0;
     turn_started_nanos_ = -1;
   }
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline int Runtime::SuspendInline(Waiter* waiter) {
+  waiter->owner = current_;
+  current_->waiter = waiter;
+  SwitchAway();
+  return waiter->result;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline int Runtime::WaitInline(Waiter* waiter, Deadline deadline) {
+  const bool plain = deadline.is_never() && no_wait_depth_ == 0 && wait_observer_ == nullptr;
+  if (!plain || CheckCancelled() != 0) return Wait(waiter, deadline);
+  return SuspendInline(waiter);
 }
 
 inline int Runtime::Yield() {

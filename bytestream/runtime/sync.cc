@@ -25,7 +25,7 @@ int Mutex::Wait(Deadline deadline) {
   if (held_by_caller()) return EDEADLK;
   Waiter waiter;
   waiters_.PushBack(&waiter);
-  return runtime_->Wait(&waiter, deadline);
+  return runtime_->WaitInline(&waiter, deadline);
 }
 
 // To the first one who waits, who is in the list only as long as nothing else has ended the wait.
