@@ -167,12 +167,11 @@ class World {
 
   void Fail(const Connection& connection, size_t d, const std::string& what, int error = 0) {
     const Direction& direction = connection.directions[d];
-    ADD_FAILURE() << what << (error != 0 ? ": " : "") << ErrnoName(error) << " (kind "
-                  << static_cast<int>(connection.kind) << ", direction " << direction.id
-                  << ", sent " << direction.sent << ", offered " << direction.offered
-                  << ", received " << direction.received << ", done " << direction.done
-                  << ", aborted " << connection.aborted[0] << connection.aborted[1] << ", reset "
-                  << connection.reset << "), seed " << seed_;
+    ADD_FAILURE() << what << " (errno " << error << ", kind " << static_cast<int>(connection.kind)
+                  << ", direction " << direction.id << ", sent " << direction.sent << ", offered "
+                  << direction.offered << ", received " << direction.received << ", done "
+                  << direction.done << ", aborted " << connection.aborted[0]
+                  << connection.aborted[1] << ", reset " << connection.reset << "), seed " << seed_;
   }
 
   // ---- Sending ---------------------------------------------------------------------------------

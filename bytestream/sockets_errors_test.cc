@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "bytestream/channels.h"
 #include "bytestream/handle/handle_table.h"
+#include "bytestream/handle/handle_type.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
@@ -194,7 +196,13 @@ TEST_F(SocketsErrorsTest, NoMemoryForAnObject) {
   int s[2] = {-1, -1};
   ASSERT_EQ(ipc_pair(s), 0);
   std::vector<Call> calls = {{"bundle", [] { return bundle(); }},
-                             {"go", [] { return go(Nothing()); }}};
+                             {"go", [] { return go(Nothing()); }},
+                             {"chmake", [] {
+                                int ends[2];
+                                if (chmake(ends) != 0) return -1;
+                                EXPECT_EQ(hclose(ends[1]), 0);
+                                return ends[0];
+                              }}};
   for (const std::vector<Call>& more : {Connects(), Listens(), Accepts()}) {
     // Those on storage of the caller need none.
     calls.push_back(more[0]);
@@ -387,6 +395,67 @@ TEST_F(SocketsErrorsTest, NoMemoryForATail) {
   }
   EXPECT_FAILS(ECONNRESET, bsend(s[0], "x", 1, -1));
   for (const int h : s) EXPECT_EQ(hclose(h), 0);
+}
+
+// ---- No numbers --------------------------------------------------------------------------------
+
+// An object with every number that there is.
+class EveryNumber final : public HandleObject {
+ public:
+  EveryNumber() {
+    for (;;) {
+      const int number = HandleTable::Current().Make(this);
+      if (number < 0) break;
+      numbers_.push_back(number);
+    }
+  }
+  ~EveryNumber() {
+    int error = 0;
+    for (const int number : numbers_) {
+      EXPECT_EQ(HandleTable::Current().Release(number, &error), this);
+    }
+  }
+  void* Query(const void*) override { return nullptr; }
+  void Close() noexcept override {}
+  void Dispose() noexcept override {}
+
+ private:
+  std::vector<int> numbers_;
+};
+
+// With a million handles open no call makes one more, and nothing is lost by that.
+TEST_F(SocketsErrorsTest, NoNumberForAHandle) {
+  const std::vector<int> clients = Clients();
+  const int b = bundle();
+  const std::array<int, 2> fds = ConnectedFds(Transport::kTcp);
+  std::vector<Call> calls = {{"bundle", [] { return bundle(); }},
+                             {"go", [] { return go(Nothing()); }},
+                             {"tcp_fromfd", [&] { return tcp_fromfd(fds[0]); }}};
+  for (const std::vector<Call>& more : {Connects(), Listens(), Accepts()}) {
+    calls.insert(calls.end(), more.begin(), more.end());
+  }
+  {
+    const EveryNumber all;
+    for (const Call& call : calls) {
+      SCOPED_TRACE(call.name);
+      EXPECT_FAILS(EMFILE, call.make());
+    }
+    EXPECT_FAILS(EMFILE, hown(b));
+    int pair[2];
+    EXPECT_FAILS(EMFILE, ipc_pair(pair));
+    EXPECT_FAILS(EMFILE, chmake(pair));
+    // What needs no number goes on.
+    EXPECT_EQ(bundle_go(b, Nothing()), 0);
+    EXPECT_EQ(bundle_wait(b, -1), 0);
+  }
+  for (const Call& accept : Accepts()) {
+    const int s = accept.make();
+    EXPECT_GT(s, 0);
+    EXPECT_EQ(hclose(s), 0);
+  }
+  for (const int h : clients) EXPECT_EQ(hclose(h), 0);
+  EXPECT_EQ(hclose(b), 0);
+  for (const int fd : fds) EXPECT_EQ(close(fd), 0);
 }
 
 }  // namespace

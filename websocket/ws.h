@@ -147,7 +147,7 @@ int dill_ws_done(int s, int status, const void* buf, size_t len, int64_t deadlin
 /* Ends the WebSocket in order: ws_done() if that has not happened, then drops what still arrives up
    to the peer's Close, and returns the handle of the bytestream below, intact; bytes behind the
    Close can be read from it. `s` dies in any case but EBADF, ENOTSUP and EBUSY; on failure
-   everything is closed. Arguments and further errors as for ws_done(), and EPROTO, ENOMEM, EMFILE.
+   everything is closed. Arguments and further errors as for ws_done(), and EPROTO, ENOMEM.
  */
 int dill_ws_detach(int s, int status, const void* buf, size_t len, int64_t deadline);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bytestream/handle/handle_table.h"
+#include "bytestream/handle/handle_type.h"
 #include "bytestream/msocket.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/allocation_faults.h"
@@ -94,6 +95,25 @@ TEST_P(WsErrorsTest, NoMemoryToAttach) {
   }
 }
 
+// Reads the head of a request from `peer`, and accepts it (RFC 6455 section 4.2.2).
+int AnswerHandshake(int peer) {
+  std::string head;
+  while (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0) {
+    char byte;
+    if (brecv(peer, &byte, 1, -1) != 0) return -1;
+    head.push_back(byte);
+  }
+  const std::string name = "Sec-WebSocket-Key: ";
+  const std::string key = head.substr(head.find(name) + name.size(), 24);
+  char accept[WS_KEY_SIZE];
+  if (ws_response_key(key.c_str(), accept) != 0) return -1;
+  const std::string answer =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: " +
+      std::string(accept) + "\r\n\r\n";
+  return bsend(peer, answer.data(), answer.size(), -1);
+}
+
 // Opens bundles until the next number needs memory for the table; what `call` then gives.
 ssize_t WithFullTable(const std::function<ssize_t()>& call) {
   std::vector<int> bundles;
@@ -135,6 +155,49 @@ TEST_P(WsErrorsTest, NoMemoryForANumber) {
   EXPECT_EQ(outcome, -ENOMEM);
   EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
   EXPECT_EQ(hclose(server_), 0);
+}
+
+// An object with every number that there is.
+class EveryNumber final : public HandleObject {
+ public:
+  EveryNumber() {
+    for (;;) {
+      const int number = HandleTable::Current().Make(this);
+      if (number < 0) break;
+      numbers_.push_back(number);
+    }
+  }
+  ~EveryNumber() {
+    int error = 0;
+    for (const int number : numbers_) {
+      EXPECT_EQ(HandleTable::Current().Release(number, &error), this);
+    }
+  }
+  void* Query(const void*) override { return nullptr; }
+  void Close() noexcept override {}
+  void Dispose() noexcept override {}
+
+ private:
+  std::vector<int> numbers_;
+};
+
+// The number of the layer below becomes free, and another coroutine takes it while the handshake
+// waits.
+TEST_P(WsErrorsTest, NoNumberForAHandle) {
+  const auto [lower, peer] = ConnectedHandles(GetParam());
+  ssize_t outcome = 0;
+  const int h = go([](int s, ssize_t* result) {
+    *result = Outcome(ws_attach_client(s, WS_TEXT, "/", "example.org", -1));
+  }(lower, &outcome));
+  {
+    const EveryNumber all;
+    EXPECT_EQ(AnswerHandshake(peer), 0);
+    EXPECT_EQ(bundle_wait(h, -1), 0);
+  }
+  EXPECT_EQ(outcome, -EMFILE);
+  EXPECT_EQ(hclose(h), 0);
+  EXPECT_EQ(Outcome(hclose(lower)), -EBADF);
+  EXPECT_EQ(hclose(peer), 0);
 }
 
 // A client masks what it sends in memory of its own. Where there is none nothing is sent.
