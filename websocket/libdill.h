@@ -14,6 +14,7 @@
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
 #include "bytestream/sockets.h"
+#include "bytestream/udp.h"
 #include "http/http.h"
 #include "websocket/ws.h"
 

@@ -1,5 +1,7 @@
 // Round trips and throughput of socket streams, both ends on one runtime.
 
+#include <unistd.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,13 +10,17 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "benchmark/benchmark.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/listener.h"
+#include "bytestream/net/multi_listener.h"
+#include "bytestream/net/socket_options.h"
 #include "bytestream/net/tcp.h"
+#include "bytestream/net/udp.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
@@ -120,6 +126,125 @@ void BM_Gather(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kCount);
 }
 BENCHMARK(BM_Gather)->Arg(0)->Arg(1);
+
+// A connection is made, accepted and ended: at one listener, or at one of several that are accepted
+// from together. The client resets, so that no port is left in TIME_WAIT.
+void BM_Accept(benchmark::State& state) {
+  const size_t count = static_cast<size_t>(state.range(0));
+  Runtime runtime;
+  std::vector<IpAddress> addresses(count, IpAddress::Loopback(IpFamily::kIpv4, 0));
+  std::vector<int> fds;
+  for (IpAddress& address : addresses) fds.push_back(*TcpListenFd(&address, TcpListenOptions()));
+  MultiListener listener(&runtime, fds, ListenerOptions());
+  TcpOptions options;
+  options.reset_on_close = true;
+  size_t next = 0;
+  for (auto _ : state) {
+    const absl::StatusOr<int> client =
+        TcpConnectFd(&runtime, addresses[next++ % count], options, Deadline::Never());
+    if (!client.ok()) return state.SkipWithError("no connection");
+    const absl::StatusOr<int> server = listener.Accept(Deadline::Never());
+    if (!server.ok()) return state.SkipWithError("not accepted");
+    close(*client);
+    close(*server);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_Accept)->Arg(1)->Arg(8);
+
+// The same at a plain listener, and without the connecting: that happens outside the time that is
+// measured, a batch at a time.
+void BM_AcceptWaiting(benchmark::State& state) {
+  constexpr int kBatch = 64;
+  Runtime runtime;
+  IpAddress address = IpAddress::Loopback(IpFamily::kIpv4, 0);
+  Listener listener(&runtime, *TcpListenFd(&address, TcpListenOptions()));
+  TcpOptions options;
+  options.reset_on_close = true;
+  std::vector<int> ends;
+  int waiting = 0;
+  for (auto _ : state) {
+    if (waiting == 0) {
+      state.PauseTiming();
+      for (const int fd : ends) close(fd);
+      ends.clear();
+      for (; waiting < kBatch; ++waiting) {
+        ends.push_back(*TcpConnectFd(&runtime, address, options, Deadline::Never()));
+      }
+      state.ResumeTiming();
+    }
+    const absl::StatusOr<int> server = listener.Accept(Deadline::Never());
+    if (!server.ok()) return state.SkipWithError("not accepted");
+    ends.push_back(*server);
+    --waiting;
+  }
+  for (const int fd : ends) close(fd);
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_AcceptWaiting);
+
+// A descriptor goes over a Unix socket, is received and closed.
+void BM_PassDescriptor(benchmark::State& state) {
+  Runtime runtime;
+  const std::array<int, 2> fds = *UnixPairFds();
+  FdStream::Options options;
+  options.keep_descriptors = true;
+  FdStream sender(&runtime, fds[0], options);
+  FdStream receiver(&runtime, fds[1], options);
+  for (auto _ : state) {
+    if (!sender.SendDescriptor(fds[0], Deadline::Never()).ok()) {
+      return state.SkipWithError("not sent");
+    }
+    const absl::StatusOr<int> fd = receiver.ReceiveDescriptor(Deadline::Never());
+    if (!fd.ok()) return state.SkipWithError("not received");
+    close(*fd);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_PassDescriptor);
+
+// What it costs a Unix socket that it may carry descriptors, though none come.
+void BM_UnixReceive(benchmark::State& state) {
+  Runtime runtime;
+  const std::array<int, 2> fds = *UnixPairFds();
+  FdStream::Options options;
+  options.keep_descriptors = state.range(0) != 0;
+  FdStream sender(&runtime, fds[0], options);
+  FdStream receiver(&runtime, fds[1], options);
+  uint8_t bytes[64] = {};
+  const IoSlice out(bytes, sizeof(bytes));
+  const IoSpan in(bytes, sizeof(bytes));
+  for (auto _ : state) {
+    if (!sender.Write({&out, 1}, false, Deadline::Never()).ok() ||
+        !receiver.Read({&in, 1}, Deadline::Never()).ok()) {
+      return state.SkipWithError("the connection failed");
+    }
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_UnixReceive)->Arg(0)->Arg(1);
+
+// A datagram there and back.
+void BM_UdpRoundTrip(benchmark::State& state) {
+  Runtime runtime;
+  IpAddress address = IpAddress::Loopback(IpFamily::kIpv4, 0);
+  UdpSocket server(&runtime, *UdpOpenFd(&address, nullptr, UdpOptions()));
+  UdpSocket client(&runtime, *UdpOpenFd(nullptr, &address, UdpOptions()));
+  uint8_t bytes[64] = {};
+  const IoSlice out(bytes, sizeof(bytes));
+  const IoSpan in(bytes, sizeof(bytes));
+  IpAddress from;
+  for (auto _ : state) {
+    if (!client.Send(nullptr, {&out, 1}).ok() ||
+        !server.ReceiveFrom({&in, 1}, &from, Deadline::Never()).ok() ||
+        !server.Send(&from, {&out, 1}).ok() ||
+        !client.ReceiveFrom({&in, 1}, nullptr, Deadline::Never()).ok()) {
+      return state.SkipWithError("a datagram was lost");
+    }
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_UdpRoundTrip);
 
 }  // namespace
 }  // namespace halfpipe
