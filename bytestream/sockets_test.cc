@@ -470,8 +470,16 @@ TEST_P(SocketsTest, SendAboveTheTailLimitResets) {
 
 // A send that had to wait, and whose time runs out before its first byte, leaves no trace.
 TEST_P(SocketsTest, TimedOutSendSendsNothing) {
-  const size_t filled = Fill(s_[0]);
-  for (int i = 0; i < 10; ++i) EXPECT_FAILS(ETIMEDOUT, bsend(s_[0], "lost", 4, now() + 1));
+  size_t filled = Fill(s_[0]);
+  for (int timeouts = 0; timeouts < 10;) {
+    // TCP may make room after all, as its buffers grow.
+    if (bsend(s_[0], "lost", 4, now() + 1) == 0) {
+      filled += 4;
+      continue;
+    }
+    ASSERT_EQ(errno, ETIMEDOUT);
+    ++timeouts;
+  }
   EXPECT_EQ(brecv(s_[1], nullptr, filled, -1), 0);
   EXPECT_EQ(bsend(s_[0], "kept", 4, -1), 0);
   char buffer[4];

@@ -65,6 +65,30 @@ TEST(PairTest, CapacityIsExact) {
   EXPECT_EQ(a->tail_size(), 1u);
 }
 
+// Around the capacity, also where it is not a whole number of the pipe's blocks: what fits is taken
+// at once, the byte beyond it is the tail, and there is room for it when one has been read.
+TEST(PairTest, CapacityAtItsLimits) {
+  for (const size_t capacity : {size_t{1}, size_t{2}, Bytestream::kPeekMax - 1,
+                                Bytestream::kPeekMax, Bytestream::kPeekMax + 1, size_t{100'000}}) {
+    for (const int above : {-1, 0, 1}) {
+      SCOPED_TRACE(testing::Message() << capacity << " and " << above);
+      SimRuntime runtime;
+      PairOptions options;
+      options.capacity_bytes = capacity;
+      auto [a, b] = MakePair(&runtime, options);
+      const size_t size = capacity + 1 - static_cast<size_t>(1 - above);
+      if (size == 0) continue;
+      const std::string text(size, 'x');
+      EXPECT_THAT(Write(*a, text, Deadline::Immediately()), IsOk());
+      EXPECT_EQ(a->tail_size(), above > 0 ? 1u : 0u);
+      // One more byte fits where one is missing to the capacity, and nowhere else.
+      EXPECT_THAT(Write(*a, "y", Deadline::Immediately()), IsErrno(above < 0 ? 0 : ETIMEDOUT));
+      EXPECT_THAT(Read(*b, size), IsOkAndHolds(text));
+      EXPECT_EQ(a->tail_size(), 0u);
+    }
+  }
+}
+
 TEST(PairTest, WriterWaitsUntilItsDeadline) {
   SimRuntime runtime;
   PairOptions options;
