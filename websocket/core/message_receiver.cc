@@ -11,6 +11,7 @@ namespace halfpipe::websocket {
 MessageReceiver::MessageReceiver(const Options& options)
     : message_bytes_max_(options.message_bytes_max),
       frame_bytes_max_(options.frame_bytes_max),
+      encoded_bytes_max_(options.encoded_bytes_max),
       role_(options.role),
       rsv_allowed_(options.rsv_allowed) {}
 
@@ -160,7 +161,8 @@ bool MessageReceiver::BeginDataFrame(const FrameHeader& header) {
   }
   // Written so that no sum can wrap: what is taken never exceeds the limit.
   const uint64_t taken = in_message_ ? message_bytes_ : 0;
-  if (header.payload_size > message_bytes_max_ - taken) {
+  const uint8_t rsv = in_message_ ? message_rsv_ : header.rsv;
+  if (header.payload_size > (rsv != 0 ? encoded_bytes_max_ : message_bytes_max_) - taken) {
     Fail({kCloseTooBig, "message exceeds message_bytes_max"});
     return false;
   }

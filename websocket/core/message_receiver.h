@@ -112,6 +112,9 @@ class MessageReceiver {
     // Reserved bits that the first frame of a message may carry (an agreed extension). The payload
     // of a message that carries one is encoded: its UTF-8 is not checked here.
     uint8_t rsv_allowed = 0;
+    // The largest payload of such a message, over all its frames, in place of message_bytes_max:
+    // what it says is longer or shorter, and is for the driver to bound.
+    uint64_t encoded_bytes_max = kMaxFramePayload;
   };
 
   explicit MessageReceiver(const Options& options);
@@ -166,6 +169,7 @@ class MessageReceiver {
 
   const uint64_t message_bytes_max_;
   const uint64_t frame_bytes_max_;
+  const uint64_t encoded_bytes_max_;
   uint64_t message_bytes_ = 0;     // Taken, of the current message.
   uint64_t frame_bytes_left_ = 0;  // Of the current data frame.
   uint64_t frame_offset_ = 0;      // Of the next payload byte in the current frame; for the mask.

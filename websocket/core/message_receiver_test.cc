@@ -578,6 +578,27 @@ TEST(MessageReceiverTest, APingsPayloadOutlivesTheNextMessage) {
 }
 
 // A message that an extension encodes is not text yet.
+// A message that is encoded has a bound of its own, over all its frames.
+TEST(MessageReceiverTest, EncodedBytesMaxAtMinusOneZeroAndPlusOne) {
+  const Options options = {
+      .role = Role::kClient, .message_bytes_max = 3, .rsv_allowed = kRsv1, .encoded_bytes_max = 10};
+  for (const size_t size : {0, 4, 5, 6}) {
+    const std::string wire = WireBuilder(Role::kServer)
+                                 .Frame({.first_byte = 0x42, .payload = "12345"})
+                                 .Continuation(std::string(size, 'x'))
+                                 .Frame({.first_byte = 0x82, .payload = "1234"});
+    const Trace trace = Driver(options, wire, ByteByByte(false)).Run();
+    const bool fits = size <= 5;
+    ASSERT_EQ(trace.size(), fits ? 2u : 1u);
+    if (fits) {
+      EXPECT_EQ(trace[0], absl::StrCat("binary 12345", std::string(size, 'x')));
+    }
+    // The bound of the others holds as before.
+    EXPECT_NE(trace.back().find("1009 message exceeds message_bytes_max"), std::string::npos)
+        << trace.back();
+  }
+}
+
 TEST(MessageReceiverTest, ReservedBitsOfAnAgreedExtension) {
   const Options options = {.role = Role::kClient, .rsv_allowed = kRsv1};
   MessageReceiver receiver(options);

@@ -5,11 +5,12 @@
 
 namespace halfpipe::websocket {
 
-void MessageSender::Begin(Opcode opcode) {
+void MessageSender::Begin(Opcode opcode, uint8_t rsv) {
   HALFPIPE_CHECK(!in_message_);
   HALFPIPE_CHECK(StartsMessage(opcode));
   in_message_ = true;
   next_opcode_ = opcode;
+  next_rsv_ = rsv;
 }
 
 size_t MessageSender::NextFrame(uint64_t payload_size, bool fin, MaskKey key,
@@ -19,10 +20,12 @@ size_t MessageSender::NextFrame(uint64_t payload_size, bool fin, MaskKey key,
   FrameHeader header;
   header.opcode = next_opcode_;
   header.fin = fin;
+  header.rsv = next_rsv_;
   header.masked = masks();
   header.mask_key = key;
   header.payload_size = payload_size;
   next_opcode_ = Opcode::kContinuation;
+  next_rsv_ = 0;
   in_message_ = !fin;
   return SerializeFrameHeader(header, out);
 }

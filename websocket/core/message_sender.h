@@ -38,8 +38,9 @@ class MessageSender {
   // True between Begin() and the frame with `fin`.
   bool in_message() const { return in_message_; }
 
-  // Starts a message of `opcode` kText or kBinary. Not inside another one.
-  void Begin(Opcode opcode);
+  // Starts a message of `opcode` kText or kBinary. Not inside another one. Its first frame carries
+  // the reserved bits `rsv`, for an agreed extension.
+  void Begin(Opcode opcode, uint8_t rsv = 0);
 
   // Writes the header of the message's next frame to `out`, at least kMaxFrameHeaderSize bytes, and
   // returns its size, 2..14. `payload_size` is at most kMaxFramePayload; 0 is a frame too.
@@ -54,6 +55,7 @@ class MessageSender {
   const Role role_;
   bool in_message_ = false;
   Opcode next_opcode_ = Opcode::kContinuation;
+  uint8_t next_rsv_ = 0;
 };
 
 // The payload size of the next frame of a message of which `message_bytes_left` are to be sent:

@@ -42,6 +42,23 @@ TEST(MessageSenderTest, WholeMessagesOfEverySizeAreAsTheRfcHasThem) {
   }
 }
 
+// RFC 7692 section 6: the first frame alone carries the bit.
+TEST(MessageSenderTest, ReservedBitsStandOnTheFirstFrame) {
+  for (Role role : kRoles) {
+    MessageSender sender(role);
+    sender.Begin(Opcode::kText, kRsv1);
+    std::string wire = Frame(sender, "Hel", false);
+    wire += Frame(sender, "lo", true);
+    sender.Begin(Opcode::kBinary);
+    wire += Frame(sender, "z", true);
+    EXPECT_EQ(wire, WireBuilder(role)
+                        .Frame({.first_byte = 0x41, .payload = "Hel"})
+                        .Continuation("lo")
+                        .Binary("z")
+                        .str());
+  }
+}
+
 TEST(MessageSenderTest, FragmentsAreContinuations) {
   for (Role role : kRoles) {
     MessageSender sender(role);
