@@ -4,11 +4,13 @@
 #include <optional>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "http/core/authority.h"
 #include "http/core/grammar.h"
 #include "http/core/head_serializer.h"
 #include "http/core/upgrade.h"
 #include "websocket/handshake/accept_key.h"
+#include "websocket/handshake/extension_fields.h"
 #include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::websocket {
@@ -24,6 +26,13 @@ bool IsOwnField(absl::string_view name) {
                      [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
 }
 
+bool IsWindow(uint8_t bits) { return bits >= kMinWindowBits && bits <= kMaxWindowBits; }
+
+bool IsValidDeflateOffer(const DeflateOffer& offer) {
+  return (offer.server_max_window_bits == 0 || IsWindow(offer.server_max_window_bits)) &&
+         (offer.client_max_window_bits == 0 || IsWindow(offer.client_max_window_bits));
+}
+
 ClientRequestError CheckRequest(const ClientRequest& request) {
   if (!absl::StartsWith(request.target, "/") || !http::IsValidTarget(request.target)) {
     return ClientRequestError::kBadTarget;
@@ -32,6 +41,10 @@ ClientRequestError CheckRequest(const ClientRequest& request) {
   if (!http::ParseAuthority(request.host, &authority)) return ClientRequestError::kBadHost;
   if (!IsValidKey(request.key)) return ClientRequestError::kBadKey;
   if (!IsValidOffer(request.subprotocols)) return ClientRequestError::kBadSubprotocol;
+  if (!std::all_of(request.deflate_offers.begin(), request.deflate_offers.end(),
+                   IsValidDeflateOffer)) {
+    return ClientRequestError::kBadDeflateOffer;
+  }
   for (const http::Field& field : request.extra_fields) {
     if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value) ||
         IsOwnField(field.name)) {
@@ -79,6 +92,13 @@ ClientRequestError WriteClientRequest(const ClientRequest& request, absl::Span<c
   for (absl::string_view name : request.subprotocols) {
     writer.WriteField("Sec-WebSocket-Protocol", name);
   }
+  if (!request.deflate_offers.empty()) {
+    writer.WriteField(kExtensionsField,
+                      absl::StrJoin(request.deflate_offers, ", ",
+                                    [](std::string* list, const DeflateOffer& offer) {
+                                      list->append(WriteDeflateOffer(offer));
+                                    }));
+  }
   for (const http::Field& field : request.extra_fields) writer.WriteField(field.name, field.value);
   // Everything was checked above, so only space can be lacking.
   if (writer.WriteEnd() != http::WriteStatus::kOk) return ClientRequestError::kNoSpace;
@@ -98,6 +118,8 @@ const char* ClientRequestErrorText(ClientRequestError error) {
       return "key is not 16 bytes in base64";
     case ClientRequestError::kBadSubprotocol:
       return "subprotocol is not a token, or is offered twice";
+    case ClientRequestError::kBadDeflateOffer:
+      return "a window of compression has 8..15 bits";
     case ClientRequestError::kBadField:
       return "field is malformed, or belongs to the handshake";
     case ClientRequestError::kNoSpace:
@@ -107,7 +129,8 @@ const char* ClientRequestErrorText(ClientRequestError error) {
 }
 
 ClientJudgement JudgeServerResponse(const http::ResponseHead& head, absl::string_view key,
-                                    absl::Span<const absl::string_view> offered) {
+                                    absl::Span<const absl::string_view> offered,
+                                    absl::Span<const DeflateOffer> deflate_offers) {
   if (head.status >= 100 && head.status < 200 && head.status != 101) {
     return {ClientVerdict::kInterim, "interim response", {}};
   }
@@ -120,15 +143,18 @@ ClientJudgement JudgeServerResponse(const http::ResponseHead& head, absl::string
   const std::optional<absl::string_view> accept = head.fields.FindOnly("Sec-WebSocket-Accept");
   if (!accept.has_value()) return Invalid("response has no single Sec-WebSocket-Accept");
   if (!AcceptMatches(*accept, key)) return Invalid("Sec-WebSocket-Accept does not fit the key");
-  if (head.fields.Has("Sec-WebSocket-Extensions")) {
-    return Invalid("response has an extension that was not offered");
-  }
-  if (!head.fields.Has("Sec-WebSocket-Protocol")) return {ClientVerdict::kAccepted, "", {}};
+  const DeflateJudgement deflate =
+      JudgeDeflateAnswer(ExtensionFields(head.fields).values(), deflate_offers);
+  if (deflate.verdict == DeflateVerdict::kInvalid) return Invalid(deflate.what);
+  ClientJudgement accepted = {ClientVerdict::kAccepted, "", {}};
+  if (deflate.verdict == DeflateVerdict::kAgreed) accepted.deflate = deflate.params;
+  if (!head.fields.Has("Sec-WebSocket-Protocol")) return accepted;
   const std::optional<absl::string_view> chosen = head.fields.FindOnly("Sec-WebSocket-Protocol");
   if (!chosen.has_value()) return Invalid("response has several Sec-WebSocket-Protocol");
   const auto found = std::find(offered.begin(), offered.end(), *chosen);
   if (found == offered.end()) return Invalid("response has a subprotocol that was not offered");
-  return {ClientVerdict::kAccepted, "", *found};
+  accepted.subprotocol = *found;
+  return accepted;
 }
 
 }  // namespace halfpipe::websocket

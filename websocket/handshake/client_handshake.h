@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "websocket/deflate/deflate_params.h"
 
 namespace halfpipe::websocket {
 
@@ -18,6 +20,8 @@ struct ClientRequest {
   absl::string_view key = {};      // From MakeKey().
   // Offered, the most wanted first; tokens, none twice.
   absl::Span<const absl::string_view> subprotocols = {};
+  // Of compression, the most wanted first; none offers none.
+  absl::Span<const DeflateOffer> deflate_offers = {};
   // Further fields, such as Origin or Authorization. None that the handshake itself decides about:
   // Host, Upgrade, Connection, Content-Length, Transfer-Encoding, Sec-WebSocket-anything.
   absl::Span<const http::Field> extra_fields = {};
@@ -29,12 +33,14 @@ enum class ClientRequestError : uint8_t {
   kBadHost,
   kBadKey,
   kBadSubprotocol,
+  kBadDeflateOffer,  // A window of neither 8..15 bits nor 0.
   kBadField,  // CR, LF, NUL and other controls above all, or a field that is not the caller's.
   kNoSpace,   // The head does not fit into `out`.
 };
 
 // Writes the request's head to the front of `out` and returns in *head a view of it. On an error
-// *head is left alone; `out` may be scribbled over. Allocates nothing. A request without extra
+// *head is left alone; `out` may be scribbled over. Allocates nothing but for offers of
+// compression. A request without extra
 // fields takes about 150 bytes more than target and host.
 //
 // Example:
@@ -61,15 +67,19 @@ struct ClientJudgement {
   const char* what = "";
   // kAccepted: what the server chose, empty for none; a view of `offered`.
   absl::string_view subprotocol = {};
+  // kAccepted: messages may be compressed, with these parameters.
+  std::optional<DeflateParams> deflate = {};
 };
 
-// Judges the response to a request with `key` that offered the subprotocols `offered` and no
-// extension (RFC 6455 section 4.1, the second list). A 101 must have Upgrade, Connection and
-// exactly one correct Sec-WebSocket-Accept, no Sec-WebSocket-Extensions, and at most one
-// Sec-WebSocket-Protocol, which names one of those offered.
-[[nodiscard]] ClientJudgement JudgeServerResponse(const http::ResponseHead& head,
-                                                  absl::string_view key,
-                                                  absl::Span<const absl::string_view> offered);
+// Judges the response to a request with `key` that offered the subprotocols `offered`, compression
+// as in `deflate_offers` and no other extension (RFC 6455 section 4.1, the second list). A 101 must
+// have Upgrade, Connection and exactly one correct Sec-WebSocket-Accept; Sec-WebSocket-Extensions
+// only if it is a legal answer to one of the offers; and at most one Sec-WebSocket-Protocol, which
+// names one of those offered.
+[[nodiscard]] ClientJudgement JudgeServerResponse(
+    const http::ResponseHead& head, absl::string_view key,
+    absl::Span<const absl::string_view> offered,
+    absl::Span<const DeflateOffer> deflate_offers = {});
 
 }  // namespace halfpipe::websocket
 

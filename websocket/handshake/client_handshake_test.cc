@@ -11,6 +11,7 @@
 #include "http/core/head_parser.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "websocket/deflate/deflate_params.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -54,6 +55,25 @@ TEST(ClientRequestTest, OffersSubprotocolsAndCarriesFields) {
     offered.push_back(std::string(name));
   }
   EXPECT_EQ(offered, (std::vector<std::string>{"v2.chat", "chat"}));
+}
+
+TEST(ClientRequestTest, OffersCompression) {
+  const DeflateOffer offers[] = {{.server_no_context_takeover = true, .server_max_window_bits = 10},
+                                 {}};
+  const std::string head = Write({.host = "example.com", .key = kKey, .deflate_offers = offers},
+                                 ClientRequestError::kNone);
+  EXPECT_NE(head.find("\r\nSec-WebSocket-Extensions: permessage-deflate; "
+                      "server_no_context_takeover; server_max_window_bits=10; "
+                      "client_max_window_bits, permessage-deflate; client_max_window_bits\r\n"),
+            std::string::npos)
+      << head;
+  for (const uint8_t bits : {1, 7, 16}) {
+    for (const DeflateOffer& bad : {DeflateOffer{.server_max_window_bits = bits},
+                                    DeflateOffer{.client_max_window_bits = bits}}) {
+      Write({.host = "example.com", .key = kKey, .deflate_offers = {&bad, 1}},
+            ClientRequestError::kBadDeflateOffer);
+    }
+  }
 }
 
 // Nothing that is passed in can end its line and begin another.
@@ -224,6 +244,38 @@ TEST(JudgeServerResponseTest, SubprotocolsAreThoseOffered) {
   }
   const std::string chat = "Sec-WebSocket-Protocol: chat\r\n";
   EXPECT_EQ(with(chat + chat).what, "response has several Sec-WebSocket-Protocol");
+}
+
+TEST(JudgeServerResponseTest, CompressionIsWhatWasOffered) {
+  const auto judge = [](const std::string& extensions, absl::Span<const DeflateOffer> offers) {
+    http::ResponseHeadParser parser;
+    http::ResponseHead head;
+    const std::string text = Switching(kGood + extensions);
+    EXPECT_EQ(parser.Parse(text, &head).status, http::ParseStatus::kDone);
+    return JudgeServerResponse(head, kKey, {}, offers);
+  };
+  const DeflateOffer offers[] = {{.server_max_window_bits = 10}, {}};
+  EXPECT_FALSE(judge("", offers).deflate.has_value());
+  EXPECT_EQ(judge("", offers).verdict, ClientVerdict::kAccepted);
+  const ClientJudgement agreed = judge(
+      "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=9; "
+      "server_max_window_bits=8\r\n",
+      offers);
+  EXPECT_EQ(agreed.verdict, ClientVerdict::kAccepted);
+  EXPECT_EQ(agreed.deflate,
+            (DeflateParams{.server_max_window_bits = 8, .client_max_window_bits = 9}));
+  for (const char* bad :
+       {"permessage-deflate; client_max_window_bits", "permessage-deflate, permessage-deflate",
+        "permessage-deflate; unknown", "other", "", "permessage-deflate;",
+        "permessage-deflate\r\nSec-WebSocket-Extensions: permessage-deflate"}) {
+    const ClientJudgement judgement =
+        judge(absl::StrCat("Sec-WebSocket-Extensions: ", bad, "\r\n"), offers);
+    EXPECT_EQ(judgement.verdict, ClientVerdict::kInvalid) << bad;
+    EXPECT_FALSE(judgement.deflate.has_value());
+  }
+  // Not offered at all.
+  EXPECT_EQ(judge("Sec-WebSocket-Extensions: permessage-deflate\r\n", {}).verdict,
+            ClientVerdict::kInvalid);
 }
 
 TEST(JudgeServerResponseTest, OtherStatusesRefuse) {

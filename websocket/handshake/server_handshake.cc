@@ -5,6 +5,7 @@
 
 #include "http/core/head_serializer.h"
 #include "websocket/handshake/accept_key.h"
+#include "websocket/handshake/extension_fields.h"
 #include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::websocket {
@@ -80,7 +81,8 @@ absl::string_view Finish(http::HeadSerializer& writer) {
 }  // namespace
 
 ServerJudgement JudgeClientRequest(const http::RequestHead& head,
-                                   absl::Span<const absl::string_view> supported) {
+                                   absl::Span<const absl::string_view> supported,
+                                   const DeflatePolicy* deflate) {
   if (head.method != "GET") return Refuse(405, "method is not GET");
   ServerJudgement judgement;
   const http::UpgradeError error = http::JudgeUpgradeRequest(head, "websocket", &judgement.address);
@@ -95,6 +97,14 @@ ServerJudgement JudgeClientRequest(const http::RequestHead& head,
   if (!key.has_value()) return Refuse(400, "request has no single Sec-WebSocket-Key");
   if (!IsValidKey(*key)) return Refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
   if (!HasValidOffer(head.fields)) return Refuse(400, "Sec-WebSocket-Protocol is malformed");
+  // Read also where nothing of it is wanted: a malformed list fails the handshake (RFC 6455 section
+  // 9.1).
+  judgement.deflate = ChooseDeflate(ExtensionFields(head.fields).values(),
+                                    deflate != nullptr ? *deflate : DeflatePolicy());
+  if (judgement.deflate.verdict == DeflateVerdict::kInvalid) {
+    return Refuse(400, judgement.deflate.what);
+  }
+  if (deflate == nullptr) judgement.deflate = DeflateJudgement();
 
   judgement.status = 101;
   judgement.key = *key;
@@ -103,8 +113,8 @@ ServerJudgement JudgeClientRequest(const http::RequestHead& head,
 }
 
 absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subprotocol,
-                                  absl::Span<const http::Field> extra_fields,
-                                  absl::Span<char> out) {
+                                  absl::Span<const http::Field> extra_fields, absl::Span<char> out,
+                                  absl::string_view extension) {
   const HandshakeAccept accept = AcceptValue(key);
   http::HeadSerializer writer(out);
   writer.WriteStatusLine(101, "Switching Protocols");
@@ -112,6 +122,7 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
   writer.WriteField("Connection", "Upgrade");
   writer.WriteField("Sec-WebSocket-Accept", AsView(accept));
   if (!subprotocol.empty()) writer.WriteField("Sec-WebSocket-Protocol", subprotocol);
+  if (!extension.empty()) writer.WriteField(kExtensionsField, extension);
   for (const http::Field& field : extra_fields) writer.WriteField(field.name, field.value);
   return Finish(writer);
 }

@@ -6,6 +6,7 @@
 #include "http/core/header_list.h"
 #include "http/core/message.h"
 #include "http/core/upgrade.h"
+#include "websocket/deflate/deflate_params.h"
 
 namespace halfpipe::websocket {
 
@@ -18,6 +19,7 @@ struct ServerJudgement {
   http::RequestAddress address;   // The resource and the host that are asked for.
   absl::string_view key;          // For AcceptValue().
   absl::string_view subprotocol;  // Chosen, empty for none; a view of `supported`.
+  DeflateJudgement deflate;       // kAgreed or kNone.
 
   bool accepted() const { return status == 101; }
 };
@@ -31,14 +33,18 @@ struct ServerJudgement {
 //   one Sec-WebSocket-Version of 13                              else 426; 400 for several
 //   one Sec-WebSocket-Key of 16 bytes in base64                  else 400
 //   a well-formed offer of subprotocols, or none                 else 400
-// Extensions are declined by silence. Whether the Origin is welcome is the caller's affair.
+//   a well-formed list of extensions, or none                    else 400
+// Compression is chosen from what is offered by `deflate`, null for never; all other extensions are
+// declined by silence. Whether the Origin is welcome is the caller's affair.
 [[nodiscard]] ServerJudgement JudgeClientRequest(const http::RequestHead& head,
-                                                 absl::Span<const absl::string_view> supported);
+                                                 absl::Span<const absl::string_view> supported,
+                                                 const DeflatePolicy* deflate = nullptr);
 
 // Writes the head of the 101 to the front of `out` and returns a view of it; empty if it does not
 // fit or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are of
-// the judgement; `extra_fields` are the caller's. Without those 256 bytes and the subprotocol's
-// are enough. Allocates nothing.
+// the judgement, `extension` is WriteDeflateAnswer() of it, or empty; `extra_fields` are the
+// caller's. Without those 256 bytes, the subprotocol's and the extension's are enough. Allocates
+// nothing.
 //
 // Example:
 //   const ServerJudgement judgement = JudgeClientRequest(head, {"chat"});
@@ -46,7 +52,8 @@ struct ServerJudgement {
 //       judgement.accepted() ? WriteAcceptance(judgement.key, judgement.subprotocol, {}, buffer)
 //                            : WriteRefusal(judgement.status, buffer);
 absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subprotocol,
-                                  absl::Span<const http::Field> extra_fields, absl::Span<char> out);
+                                  absl::Span<const http::Field> extra_fields, absl::Span<char> out,
+                                  absl::string_view extension = {});
 
 // Writes a whole response without content that refuses: `status` 400..599, of a judgement, of
 // http::HeadErrorStatus() or the application's own, such as 403. Connection: close, and what the

@@ -11,6 +11,7 @@
 #include "http/core/head_parser.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "websocket/deflate/deflate_params.h"
 #include "websocket/handshake/client_handshake.h"
 
 namespace halfpipe::websocket {
@@ -149,11 +150,56 @@ TEST(JudgeClientRequestTest, EachBreachHasItsStatus) {
 
 TEST(JudgeClientRequestTest, SubprotocolAndUnknownExtensions) {
   const std::string request =
-      Plus("Sec-WebSocket-Protocol: mqtt, chat\r\nSec-WebSocket-Extensions: x-own; a=\"b,c\"");
+      Plus("Sec-WebSocket-Protocol: mqtt, chat\r\nSec-WebSocket-Extensions: x-own; a=\"b\"");
   EXPECT_EQ(Judge(request, {"chat", "mqtt"}).subprotocol, "mqtt");
   EXPECT_EQ(Judge(request, {"chat"}).subprotocol, "chat");
   EXPECT_EQ(Judge(request, {"other"}).subprotocol, "");
   EXPECT_EQ(Judge(request, {"other"}).status, 101);
+}
+
+TEST(JudgeClientRequestTest, CompressionIsChosenByThePolicy) {
+  const auto judge = [](const std::string& text, const DeflatePolicy* policy) {
+    http::RequestHeadParser parser;
+    http::RequestHead head;
+    EXPECT_EQ(parser.Parse(text, &head).status, http::ParseStatus::kDone);
+    const ServerJudgement judgement = JudgeClientRequest(head, {}, policy);
+    if (!judgement.accepted()) return absl::StrCat(judgement.status);
+    return judgement.deflate.verdict == DeflateVerdict::kAgreed
+               ? WriteDeflateAnswer(judgement.deflate)
+               : std::string("none");
+  };
+  const DeflatePolicy any;
+  const DeflatePolicy small = {.server_max_window_bits = 9, .client_max_window_bits = 10};
+  const std::string offer = Plus(
+      "Sec-WebSocket-Extensions: permessage-deflate; unknown\r\n"
+      "sec-websocket-extensions: permessage-deflate; client_max_window_bits");
+  EXPECT_EQ(judge(offer, &any), "permessage-deflate");
+  EXPECT_EQ(judge(offer, &small),
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits=10");
+  EXPECT_EQ(judge(offer, nullptr), "none");
+  EXPECT_EQ(judge(Plus("X: y"), &any), "none");
+  // A malformed list is refused whether it is of interest or not (RFC 6455 section 9.1).
+  for (const char* bad : {"", "a;", "a;b=\"c d\"", "a;b=\"c,d\"", "a b", ";"}) {
+    const std::string request = Plus(absl::StrCat("Sec-WebSocket-Extensions: ", bad));
+    EXPECT_EQ(judge(request, &any), "400") << bad;
+    EXPECT_EQ(judge(request, nullptr), "400") << bad;
+  }
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += "Sec-WebSocket-Extensions: a\r\n";
+  EXPECT_EQ(judge(Plus(many + "X: y"), &any), "400");
+}
+
+TEST(WriteAcceptanceTest, CarriesTheExtension) {
+  char buffer[512];
+  EXPECT_EQ(WriteAcceptance("dGhlIHNhbXBsZSBub25jZQ==", "chat", {}, absl::MakeSpan(buffer),
+                            "permessage-deflate; server_max_window_bits=9"),
+            "HTTP/1.1 101 Switching Protocols\r\n"
+            "Upgrade: websocket\r\n"
+            "Connection: Upgrade\r\n"
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+            "Sec-WebSocket-Protocol: chat\r\n"
+            "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n"
+            "\r\n");
 }
 
 // ---- The answer --------------------------------------------------------------------------------
