@@ -5,6 +5,7 @@
 
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
+#include "websocket/stream_deflate.h"
 
 namespace halfpipe::websocket {
 
@@ -12,9 +13,12 @@ Stream::Stream(Runtime* runtime, BytestreamPtr lower, const Options& options)
     : runtime_(runtime),
       lower_(std::move(lower)),
       options_(options),
+      deflate_(MakeDeflate(options)),
       receiver_({.role = options.role,
                  .message_bytes_max = options.message_bytes_max,
-                 .frame_bytes_max = options.frame_bytes_max}) {
+                 .frame_bytes_max = options.frame_bytes_max,
+                 .rsv_allowed = deflate_ != nullptr ? kRsv1 : uint8_t{0},
+                 .encoded_bytes_max = EncodedBytesMax(options.message_bytes_max)}) {
   HALFPIPE_CHECK(options.send_frame_bytes_max > 0);
 }
 

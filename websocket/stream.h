@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@
 #include "websocket/core/close_state.h"
 #include "websocket/core/mask_key.h"
 #include "websocket/core/message_receiver.h"
+#include "websocket/core/message_sender.h"
 #include "websocket/core/opcode.h"
 #include "websocket/core/protocol_error.h"
 #include "websocket/options.h"
@@ -27,6 +29,13 @@
 namespace halfpipe::websocket {
 
 enum class MessageType : uint8_t { kBinary, kText };
+
+// Whether one message is sent compressed, on a connection that has agreed on it.
+enum class Compress : uint8_t {
+  kAuto,    // From DeflateOptions::compress_bytes_min on.
+  kAlways,  // The smallest too.
+  kNever,   // For what is compressed already, or is secret.
+};
 
 // What a receive into the caller's memory brought.
 struct MessageInfo {
@@ -71,7 +80,10 @@ struct CloseInfo {
 //   EBADF       Abort() was called
 //
 // Memory: nothing but the object while idle; a message put together for ReceiveView() and what an
-// interrupted receive leaves behind are bounded by message_bytes_max and the call's own length.
+// interrupted receive leaves behind are bounded by message_bytes_max and the call's own length. With
+// compression (Options::deflate_params) also its two contexts, from the first compressed message on:
+// at most DeflaterMemoryMax() and InflaterMemoryMax() of //websocket/deflate, between messages
+// nothing for a direction without context takeover.
 //
 // Example:
 //   while (true) {
@@ -92,6 +104,18 @@ class Stream final : public MessageSocket {
   absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Deadline deadline);
   absl::Status Send(MessageType type, absl::Span<const uint8_t> payload, Deadline deadline);
   absl::Status SendText(absl::string_view text, Deadline deadline);
+  // The same, with a say in whether it is compressed. If there is no memory to, it goes as it is.
+  absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Compress compress,
+                    Deadline deadline);
+
+  // Gives back what compressing holds, unless a send is under way: for connections that may be idle
+  // for long. The next compressed message begins with an empty window, which costs it some size.
+  // (What inflating holds is the peer's to do without: client_, server_no_context_takeover.)
+  void ReleaseCompressor();
+
+  // Bytes that compressing and inflating hold now, and the most they have held.
+  size_t deflate_memory_bytes() const;
+  size_t deflate_memory_peak_bytes() const;
 
   // Sends a ping with 0..125 bytes of payload (EMSGSIZE), between messages or fragments. The peer's
   // pong is not waited for.
@@ -147,6 +171,30 @@ class Stream final : public MessageSocket {
   const Options& options() const { return options_; }
 
  private:
+  struct Deflate;
+  class InflateSink;
+  class FillSink;
+  class CollectSink;
+  class DropSink;
+
+  // Compression, stream_deflate.cc.
+  static std::unique_ptr<Deflate> MakeDeflate(const Options& options);
+  static uint64_t EncodedBytesMax(uint64_t message_bytes_max);
+  bool ShouldCompress(uint64_t size, Compress compress) const;
+  absl::Status SendDeflated(MessageType type, absl::Span<const IoSlice> slices, bool more,
+                            Deadline deadline);
+  absl::Status WriteFragments(MessageSender* sender, uint8_t* payload, size_t size, bool last,
+                              bool begun, bool more, Deadline deadline);
+  absl::Status FillInflated(absl::Span<const IoSpan> slices, ReceiveEvent* event,
+                            Deadline deadline);
+  absl::Status CollectInflated(ReceiveEvent* event, Deadline deadline);
+  absl::Status DropInflated(ReceiveEvent* event, Deadline deadline);
+  absl::Status InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline);
+  absl::Status InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
+                            InflateSink* sink);
+  void ReleaseInflater();
+  void ReleaseCompressorLocked();
+
   // Receiving, stream_receive.cc.
   absl::StatusOr<std::optional<MessageInfo>> ReceiveNow(absl::Span<const IoSpan> slices,
                                                         bool discard, Deadline deadline);
@@ -202,6 +250,7 @@ class Stream final : public MessageSocket {
   BytestreamPtr lower_;
   const Options options_;
 
+  std::unique_ptr<Deflate> deflate_;  // null without compression
   MessageReceiver receiver_;
   CloseState close_state_;
   SetAside aside_;

@@ -124,7 +124,10 @@ absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadl
   } else {
     status = FirstDataEvent(&event, deadline);
   }
-  if (status.ok() && event.kind == Kind::kNeedPayload) {
+  if (status.ok() && event.rsv != 0) {
+    status = CollectInflated(&event, deadline);
+    payload = aside_.bytes();
+  } else if (status.ok() && event.kind == Kind::kNeedPayload) {
     const bool whole_frame = event.first_frame && event.last_frame && event.message_bytes == 0;
     if (whole_frame && event.frame_bytes_left <= Bytestream::kPeekMax) {
       status = ViewFrame(static_cast<size_t>(event.frame_bytes_left), &event, &payload, deadline);
@@ -200,6 +203,7 @@ absl::Status Stream::TakeControl(size_t min_bytes, Deadline deadline) {
 // kMessageEnd, kPeerClosed or kFail.
 absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* event,
                                  Deadline deadline) {
+  if (event->rsv != 0) return FillInflated(slices, event, deadline);
   const uint64_t capacity = TotalSize(slices);
   uint64_t received = aside_.message_bytes();
   if (received > 0) aside_.Restore(slices);
@@ -287,13 +291,15 @@ absl::Status Stream::CollectMessage(ReceiveEvent* event, Deadline deadline) {
 // Takes the rest of a message and keeps none of it.
 absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
   aside_.Clear();
+  if (event->rsv != 0) return DropInflated(event, deadline);
   while (event->kind == Kind::kNeedPayload) {
     size_t taken = 0;
     absl::Status status =
         FillPiece(IoSpan(nullptr, SIZE_MAX), event->frame_bytes_left, &taken, deadline);
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) {
-      if (WasInterrupted(status)) aside_.SaveDiscarded(receiver_.message_offset());
+      const uint64_t dropped = receiver_.message_offset();
+      if (WasInterrupted(status) && dropped > 0) aside_.SaveDiscarded(dropped);
       return status;
     }
   }
@@ -343,6 +349,7 @@ void Stream::Interrupted(absl::Span<const IoSpan> slices, uint64_t received) {
 // The connection can bring no more messages: kPeerClosed or kFail.
 absl::Status Stream::Ended(const ReceiveEvent& event) {
   aside_.Clear();
+  ReleaseInflater();
   if (event.kind == Kind::kFail) return FailConnection(event.error);
   if (std::exchange(peer_close_met_, true)) return absl::OkStatus();
   static_cast<void>(close_state_.On(CloseEvent::kReceiveClose));
@@ -356,6 +363,7 @@ absl::Status Stream::Ended(const ReceiveEvent& event) {
 
 absl::Status Stream::EndOfStream() {
   failure_ = ECONNRESET;
+  ReleaseInflater();
   return Failure();
 }
 
@@ -363,6 +371,8 @@ absl::Status Stream::FailConnection(const ProtocolError& error) {
   failure_ = EPROTO;
   protocol_error_ = error;
   pong_queued_ = false;
+  aside_.Clear();
+  ReleaseInflater();
   if (!close_state_.close_sent()) QueueClose(error.close_code, error.what);
   return Failure();
 }
@@ -394,7 +404,8 @@ bool Stream::WholeMessageBuffered() {
   ProtocolError error;
   size_t consumed = 0;
   size_t needed = 0;
-  return ParseFrameHeader(next, options_.role, &header, &consumed, &needed, &error) ==
+  const FrameRules rules(options_.role, deflate_ != nullptr ? kRsv1 : uint8_t{0});
+  return ParseFrameHeader(next, rules, &header, &consumed, &needed, &error) ==
              DecodeStatus::kDone &&
          header.fin && StartsMessage(header.opcode) &&
          header.payload_size <= next.size() - consumed;

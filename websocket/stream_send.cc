@@ -44,6 +44,11 @@ absl::Status Stream::SendMessage(absl::Span<const IoSlice> slices, Deadline dead
 }
 
 absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Deadline deadline) {
+  return Send(type, slices, Compress::kAuto, deadline);
+}
+
+absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Compress compress,
+                          Deadline deadline) {
   if (type == MessageType::kText && !IsUtf8Message(slices)) {
     return ErrnoStatus(EINVAL, "a text message must be UTF-8");
   }
@@ -51,7 +56,9 @@ absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, De
   if (!status.ok()) return status;
   status = CheckMaySend();
   if (status.ok()) {
-    status = SendLocked(type, slices, MayGather(TotalSize(slices)), deadline);
+    const size_t size = TotalSize(slices);
+    status = ShouldCompress(size, compress) ? SendDeflated(type, slices, MayGather(size), deadline)
+                                            : SendLocked(type, slices, MayGather(size), deadline);
   }
   UnlockSend();
   runtime_->CountOperation();
@@ -112,6 +119,7 @@ absl::Status Stream::LockSend(Deadline deadline) {
 
 void Stream::UnlockSend() {
   if (!aborted_) FlushOutboxLocked(/*pongs_only=*/false);
+  if (close_state_.close_sent()) ReleaseCompressorLocked();
   if (Waiter* const next = send_queue_.PopFront()) {
     runtime_->Wake(next);
   } else {
@@ -264,6 +272,7 @@ void Stream::QueueClose(int code, absl::string_view reason) {
       SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(queued_close_)));
   close_queued_ = true;
   static_cast<void>(close_state_.On(CloseEvent::kSendClose));
+  ReleaseCompressor();
   FlushOutbox();
 }
 

@@ -28,6 +28,7 @@
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "websocket/core/role.h"
+#include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
 #include "websocket/testing/bytes.h"
@@ -175,7 +176,7 @@ class Peer {
 };
 
 TEST(StreamWireTest, RandomTrafficArrivesOnceAndInOrder) {
-  for (uint32_t seed = 1; seed <= 16; ++seed) {
+  for (uint32_t seed = 1; seed <= 32; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Runtime runtime;
     std::mt19937 random(seed);
@@ -189,6 +190,14 @@ TEST(StreamWireTest, RandomTrafficArrivesOnceAndInOrder) {
     options.gather = seed % 2 == 0;
     const uint64_t frame_sizes[] = {1 << 20, 10'000, 1000, 77};
     options.send_frame_bytes_max = frame_sizes[random() % 4];
+    // Every second pair of peers compresses, most of what it sends.
+    if (seed % 4 >= 2) {
+      options.deflate_params = {random() % 2 == 0, random() % 2 == 0,
+                                static_cast<uint8_t>(8 + random() % 8),
+                                static_cast<uint8_t>(8 + random() % 8)};
+      options.deflate.level = static_cast<uint8_t>(random() % 10);
+      options.deflate.compress_bytes_min = random() % 2 == 0 ? 0 : 100;
+    }
     options.role = Role::kClient;
     Peer client(&runtime, BytestreamPtr(new ChoppyBytestream(std::move(a), seed)), options, seed);
     options.role = Role::kServer;

@@ -1,7 +1,9 @@
 #include "websocket/upgrade.h"
 
 #include <cerrno>
+#include <string>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/buffer_pool.h"
 #include "bytestream/base/errno_status.h"
@@ -41,6 +43,30 @@ class Scratch {
 };
 
 absl::Status NoMemory() { return ErrnoStatus(ENOMEM, "no memory for a head"); }
+
+// What a client asks for, the most wanted first.
+absl::InlinedVector<DeflateOffer, 2> OffersOf(const DeflateOptions& options) {
+  absl::InlinedVector<DeflateOffer, 2> offers;
+  if (!options.enabled) return offers;
+  DeflateOffer offer;
+  offer.client_no_context_takeover = options.client_no_context_takeover;
+  offer.client_max_window_bits = options.client_max_window_bits;
+  const DeflateOffer without_limits = offer;
+  offer.server_no_context_takeover = options.server_no_context_takeover;
+  if (options.server_max_window_bits < kMaxWindowBits) {
+    offer.server_max_window_bits = options.server_max_window_bits;
+  }
+  offers.push_back(offer);
+  if (options.fallback && !(offer == without_limits)) offers.push_back(without_limits);
+  return offers;
+}
+
+DeflatePolicy PolicyOf(const DeflateOptions& options) {
+  return {.server_no_context_takeover = options.server_no_context_takeover,
+          .client_no_context_takeover = options.client_no_context_takeover,
+          .server_max_window_bits = options.server_max_window_bits,
+          .client_max_window_bits = options.client_max_window_bits};
+}
 
 // The end of the stream is no clean end while a handshake goes on.
 absl::Status WithoutCleanEnd(absl::Status status) {
@@ -82,6 +108,7 @@ absl::Status SendPlain(Bytestream* stream, const http::RequestHead& head,
 
 absl::Status Serve(Runtime* runtime, Bytestream* stream, const ServerUpgradeOptions& options,
                    UpgradeHook hook, const PlainHook* plain, Deadline deadline) {
+  if (!IsValid(options.deflate)) return ErrnoStatus(EINVAL, "compression is out of range");
   http::RequestHead head;
   http::HeadResult result;
   absl::Status status = http::ReadRequestHead(stream, options.limits, &head, &result, deadline);
@@ -101,17 +128,25 @@ absl::Status Serve(Runtime* runtime, Bytestream* stream, const ServerUpgradeOpti
       return SendPlain(stream, head, response, scratch.chars(), deadline);
     }
   }
-  const ServerJudgement judgement = JudgeClientRequest(head, options.subprotocols);
+  const DeflatePolicy policy = PolicyOf(options.deflate);
+  const ServerJudgement judgement =
+      JudgeClientRequest(head, options.subprotocols, options.deflate.enabled ? &policy : nullptr);
   if (!judgement.accepted()) {
     return Refuse(stream, judgement.status, EPROTO, judgement.what, scratch.chars(), deadline);
   }
+  std::optional<DeflateParams> deflate;
+  std::string extension;
+  if (judgement.deflate.verdict == DeflateVerdict::kAgreed) {
+    deflate = judgement.deflate.params;
+    extension = WriteDeflateAnswer(judgement.deflate);
+  }
   const int refusal = hook(UpgradeRequest{head, judgement.address.resource, judgement.address.host,
-                                          judgement.subprotocol});
+                                          judgement.subprotocol, deflate});
   if (refusal != 0) {
     return Refuse(stream, refusal, EACCES, "by the server's own choice", scratch.chars(), deadline);
   }
   const absl::string_view answer =
-      WriteAcceptance(judgement.key, judgement.subprotocol, {}, scratch.chars());
+      WriteAcceptance(judgement.key, judgement.subprotocol, {}, scratch.chars(), extension);
   stream->Consume(result.size);
   return http::WriteText(stream, answer, deadline);
 }
@@ -121,6 +156,10 @@ absl::Status Serve(Runtime* runtime, Bytestream* stream, const ServerUpgradeOpti
 absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
                            const ClientUpgradeOptions& options, ClientUpgradeResult* result,
                            Deadline deadline) {
+  if (!IsValid(options.deflate) || (options.deflate.enabled && result == nullptr)) {
+    return ErrnoStatus(EINVAL, "compression is out of range, or has no place for its result");
+  }
+  const absl::InlinedVector<DeflateOffer, 2> deflate_offers = OffersOf(options.deflate);
   const HandshakeKey key = MakeKey(*options.entropy);
   {
     Scratch scratch(&runtime->buffer_pool());
@@ -129,6 +168,7 @@ absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
                                    .host = options.host,
                                    .key = AsView(key),
                                    .subprotocols = options.subprotocols,
+                                   .deflate_offers = deflate_offers,
                                    .extra_fields = options.extra_fields};
     absl::string_view head;
     const ClientRequestError error = WriteClientRequest(request, scratch.chars(), &head);
@@ -146,14 +186,18 @@ absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
     if (read.error != http::HeadError::kNone) {
       return ErrnoStatus(EPROTO, http::HeadErrorText(read.error));
     }
-    const ClientJudgement judgement = JudgeServerResponse(head, AsView(key), options.subprotocols);
+    const ClientJudgement judgement =
+        JudgeServerResponse(head, AsView(key), options.subprotocols, deflate_offers);
     if (result != nullptr) result->status = head.status;
     switch (judgement.verdict) {
       case ClientVerdict::kInterim:
         stream->Consume(read.size);
         break;
       case ClientVerdict::kAccepted:
-        if (result != nullptr) result->subprotocol = std::string(judgement.subprotocol);
+        if (result != nullptr) {
+          result->subprotocol = std::string(judgement.subprotocol);
+          result->deflate = judgement.deflate;
+        }
         stream->Consume(read.size);
         return absl::OkStatus();
       case ClientVerdict::kRefused:

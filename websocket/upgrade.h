@@ -2,6 +2,7 @@
 #define HALFPIPE_WEBSOCKET_UPGRADE_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -15,6 +16,8 @@
 #include "http/core/header_list.h"
 #include "http/core/limits.h"
 #include "http/core/message.h"
+#include "websocket/deflate/deflate_params.h"
+#include "websocket/options.h"
 
 namespace halfpipe::websocket {
 
@@ -27,6 +30,8 @@ struct ClientUpgradeOptions {
   absl::string_view host = {};     // host[:port] for the Host field
   absl::Span<const absl::string_view> subprotocols = {};
   absl::Span<const http::Field> extra_fields = {};
+  // Offered if `enabled`; `result` tells what came of it, and has to be there then.
+  DeflateOptions deflate = {};
   http::Limits limits = {};
   Entropy* entropy = &Entropy::System();  // of the key
 };
@@ -35,12 +40,14 @@ struct ClientUpgradeOptions {
 struct ClientUpgradeResult {
   int status = 0;           // of the final response; 0 if none came
   std::string subprotocol;  // chosen; empty for none
+  // What was agreed on, for Options::deflate_params.
+  std::optional<DeflateParams> deflate = {};
 };
 
 // Asks to speak WebSocket. `result` may be null. Allocates nothing if `result` is null.
 //   EACCES      a well-formed answer that refuses
 //   EPROTO      anything else but a correct 101
-//   EINVAL      a target, host, field or subprotocol that may not be sent
+//   EINVAL      a target, host, field, subprotocol or compression that may not be asked for
 //   ECONNRESET  the stream ended or broke
 //   ETIMEDOUT, ECANCELED, ENOMEM
 absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
@@ -53,6 +60,8 @@ struct UpgradeRequest {
   absl::string_view resource;     // path and query, begins with "/"
   absl::string_view host;         // host[:port]
   absl::string_view subprotocol;  // chosen; empty for none
+  // What is agreed on if the request is accepted, for Options::deflate_params.
+  std::optional<DeflateParams> deflate;
 };
 
 // An answer to a request that does not ask for an upgrade.
@@ -65,6 +74,8 @@ struct PlainResponse {
 struct ServerUpgradeOptions {
   // What we speak.
   absl::Span<const absl::string_view> subprotocols = {};
+  // Whether and how a client may have compression.
+  DeflateOptions deflate = {};
   http::Limits limits = {};
 };
 
@@ -76,9 +87,11 @@ using PlainHook = absl::FunctionRef<PlainResponse(const http::RequestHead&)>;
 // Answers a request to speak WebSocket. A bad one is answered with the right status (400, 405, 414,
 // 426, 431, 501, 505) before the call fails; the outbound direction is ended then, and what has
 // arrived is dropped, so that closing next does not reset the connection under the answer.
-// Allocates nothing, the hook aside.
+// Allocates nothing, the hook
+// and compression aside.
 //   EPROTO      a bad request
 //   EACCES      the hook has refused
+//   EINVAL      options of compression out of range; nothing was read
 //   ECONNRESET  the stream ended or broke
 //   ETIMEDOUT, ECANCELED, ENOMEM
 absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,8 @@
 #include "http/core/header_list.h"
 #include "http/core/limits.h"
 #include "http/core/message.h"
+#include "websocket/deflate/deflate_params.h"
+#include "websocket/options.h"
 #include "websocket/testing/bytes.h"
 
 namespace halfpipe::websocket {
@@ -79,6 +82,7 @@ class UpgradeTest : public testing::Test {
         &runtime_, stream, server_,
         [this](const UpgradeRequest& request) {
           seen_ = absl::StrCat(request.host, " ", request.resource, " ", request.subprotocol);
+          deflate_ = request.deflate;
           return refusal_;
         },
         deadline);
@@ -147,6 +151,7 @@ class UpgradeTest : public testing::Test {
   PlainResponse plain_;
   int refusal_ = 0;
   std::string seen_;
+  std::optional<DeflateParams> deflate_;  // What the hook was told.
 };
 
 TEST_F(UpgradeTest, BothSidesToTheLetter) {
@@ -204,6 +209,73 @@ TEST_F(UpgradeTest, Subprotocols) {
   EXPECT_EQ(answer, Answer(absl::StrCat("Sec-WebSocket-Protocol: ", chosen, "\r\n")));
   EXPECT_THAT(ServeText(Request("Sec-WebSocket-Protocol: other\r\n"), &answer), IsOk());
   EXPECT_EQ(answer, Answer());
+}
+
+// RFC 7692 section 7.1.
+TEST_F(UpgradeTest, CompressionIsOfferedAndChosen) {
+  const std::string offer =
+      "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+      "client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12, "
+      "permessage-deflate; client_no_context_takeover; client_max_window_bits=12\r\n";
+  const std::string answer =
+      "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+      "client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=12\r\n";
+  const DeflateParams agreed = {true, true, 9, 12};
+  server_.deflate.enabled = true;
+  server_.deflate.server_max_window_bits = 9;
+  ScriptedBytestreamPtr server = MakeScripted(&runtime_);
+  server->Deliver(Request(offer)).ExpectWrite(Answer(answer));
+  EXPECT_THAT(Serve(server.get()), IsOk());
+  EXPECT_EQ(deflate_, agreed);
+
+  client_.deflate = {.enabled = true,
+                     .server_no_context_takeover = true,
+                     .client_no_context_takeover = true,
+                     .server_max_window_bits = 10,
+                     .client_max_window_bits = 12};
+  ScriptedBytestreamPtr client = MakeScripted(&runtime_);
+  client->ExpectWrite(Request(offer)).Deliver(Answer(answer));
+  EXPECT_THAT(Ask(client.get()), IsOk());
+  EXPECT_EQ(result_.deflate, agreed);
+
+  // A server that knows no limits, and one that knows nothing.
+  EXPECT_THAT(AskText(Answer("Sec-WebSocket-Extensions: permessage-deflate\r\n")), IsOk());
+  EXPECT_EQ(result_.deflate, (DeflateParams{.client_max_window_bits = 12}));
+  EXPECT_THAT(AskText(Answer()), IsOk());
+  EXPECT_EQ(result_.deflate, std::nullopt);
+  client_.deflate.fallback = false;
+  EXPECT_THAT(AskText(Answer("Sec-WebSocket-Extensions: permessage-deflate\r\n")), IsErrno(EPROTO));
+}
+
+TEST_F(UpgradeTest, CompressionIsOffByDefault) {
+  std::string answer;
+  const std::string offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+  EXPECT_THAT(ServeText(Request(offer), &answer), IsOk());
+  EXPECT_EQ(answer, Answer());
+  EXPECT_EQ(deflate_, std::nullopt);
+  EXPECT_THAT(AskText(Answer(offer)), IsErrno(EPROTO));
+  // Malformed is malformed all the same.
+  EXPECT_THAT(ServeText(Request("Sec-WebSocket-Extensions: a;\r\n"), &answer), IsErrno(EPROTO));
+  EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 400 ")) << answer;
+}
+
+TEST_F(UpgradeTest, CompressionOutOfRangeIsTheCallersMistake) {
+  ScriptedBytestreamPtr script = MakeScripted(&runtime_);
+  for (const uint8_t bits : {7, 16}) {
+    server_.deflate = {.enabled = true, .server_max_window_bits = bits};
+    client_.deflate = {.enabled = true, .client_max_window_bits = bits};
+    EXPECT_THAT(Serve(script.get()), IsErrno(EINVAL));
+    EXPECT_THAT(Ask(script.get()), IsErrno(EINVAL));
+  }
+  for (const DeflateOptions& bad : {DeflateOptions{.enabled = true, .level = 10},
+                                    DeflateOptions{.enabled = true, .mem_level = 0},
+                                    DeflateOptions{.enabled = true, .mem_level = 10}}) {
+    client_.deflate = bad;
+    EXPECT_THAT(Ask(script.get()), IsErrno(EINVAL));
+  }
+  // Nobody would know what was agreed on.
+  client_.deflate = {.enabled = true};
+  EXPECT_THAT(ClientUpgrade(&runtime_, script.get(), client_, nullptr, kNever), IsErrno(EINVAL));
 }
 
 TEST_F(UpgradeTest, BadRequestsAreAnsweredWithTheRightStatus) {

@@ -1,0 +1,328 @@
+// Compressed messages of websocket::Stream (RFC 7692 sections 6 and 7.2).
+//
+// Both contexts stay in step with the peer's, whatever happens to a call:
+//   * Received messages are inflated to their end even if nobody wants them: later ones may refer to
+//     them. Payload that was taken from the lower stream has been inflated when a wait begins, so an
+//     interrupted receive leaves nothing but what it has delivered, which is set aside as always.
+//   * A message that is not sent after it was compressed, since its first byte could not leave,
+//     takes the window with it: the next one refers to nothing. Once the first byte has left all of
+//     the message follows, or the connection breaks.
+
+#include "websocket/stream_deflate.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "bytestream/base/check.h"
+#include "bytestream/base/errno_status.h"
+#include "websocket/core/masking.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+using Kind = ReceiveEvent::Kind;
+
+// For bytes that are only checked. On the stack, so not large.
+constexpr size_t kDropBytes = 1024;
+
+bool WasInterrupted(const absl::Status& status) {
+  const int error = StatusErrno(status);
+  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
+}
+
+}  // namespace
+
+std::unique_ptr<Stream::Deflate> Stream::MakeDeflate(const Options& options) {
+  if (!options.deflate_params.has_value()) return nullptr;
+  const DeflateParams& params = *options.deflate_params;
+  const DeflateOptions& ours = options.deflate;
+  HALFPIPE_CHECK(IsValid(ours));
+  const bool client = options.role == Role::kClient;
+  const Deflater::Options outbound = {
+      .window_bits = client ? params.client_max_window_bits : params.server_max_window_bits,
+      .context_takeover =
+          !(client ? params.client_no_context_takeover : params.server_no_context_takeover),
+      .level = ours.level,
+      .mem_level = ours.mem_level};
+  const Inflater::Options inbound = {
+      .window_bits = client ? params.server_max_window_bits : params.client_max_window_bits,
+      .context_takeover =
+          !(client ? params.server_no_context_takeover : params.client_no_context_takeover),
+      .message_bytes_max = options.message_bytes_max,
+      .ratio_max = ours.inflation_ratio_max,
+      .ratio_floor_bytes = ours.inflation_ratio_floor_bytes};
+  return std::make_unique<Deflate>(outbound, inbound);
+}
+
+// The payload of a compressed message of at most `message_bytes_max` bytes. Compressing can make a
+// message longer: by an eighth at the worst (deflateBound() of zlib), and a little. Without a bound
+// empty blocks could go on for ever.
+uint64_t Stream::EncodedBytesMax(uint64_t message_bytes_max) {
+  const uint64_t extra = message_bytes_max / 4 + 1024;
+  return message_bytes_max < kMaxFramePayload - extra ? message_bytes_max + extra
+                                                      : kMaxFramePayload;
+}
+
+// ---- Sending ------------------------------------------------------------------------------------
+
+bool Stream::ShouldCompress(uint64_t size, Compress compress) const {
+  if (deflate_ == nullptr || compress == Compress::kNever) return false;
+  return compress == Compress::kAlways || size >= options_.deflate.compress_bytes_min;
+}
+
+// Compresses into a block of scratch and sends what it holds whenever it is full: a message that is
+// longer becomes several fragments.
+absl::Status Stream::SendDeflated(MessageType type, absl::Span<const IoSlice> slices, bool more,
+                                  Deadline deadline) {
+  uint8_t* const scratch = runtime_->buffer_pool().Get();
+  if (scratch == nullptr) return SendLocked(type, slices, more, deadline);
+  const absl::Span<uint8_t> room(scratch + kMaxFrameHeaderSize,
+                                 BufferPool::kBlockSize - kMaxFrameHeaderSize);
+  MessageSender sender(options_.role);
+  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, kRsv1);
+  SliceCursor<IoSlice> rest(slices);
+  uint64_t left = TotalSize(slices);
+  absl::Status status;
+  bool begun = false;
+  for (auto state = Deflater::Status::kNeedOutput; state != Deflater::Status::kDone;) {
+    size_t filled = 0;
+    while (state != Deflater::Status::kDone && room.size() - filled >= Deflater::kOutputBytesMin) {
+      const IoSlice piece = rest.done() ? IoSlice() : rest.Front();
+      const Deflater::Result result =
+          deflate_->deflater.Deflate(absl::MakeConstSpan(piece.data, piece.size),
+                                     /*last=*/piece.size == left, room.subspan(filled));
+      state = result.status;
+      if (state == Deflater::Status::kNoMemory) break;
+      rest.Advance(result.consumed);
+      left -= result.consumed;
+      filled += result.produced;
+    }
+    if (state == Deflater::Status::kNoMemory) {
+      runtime_->buffer_pool().Put(scratch);
+      return SendLocked(type, slices, more, deadline);
+    }
+    if (begun) {
+      FlushOutboxLocked(/*pongs_only=*/true);
+      status = aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
+    }
+    if (status.ok()) {
+      status = WriteFragments(&sender, room.data(), filled, state == Deflater::Status::kDone, begun,
+                              more, deadline);
+    }
+    if (!status.ok()) break;
+    begun = true;
+  }
+  runtime_->buffer_pool().Put(scratch);
+  // The peer never sees what is in the window now.
+  if (!status.ok()) deflate_->deflater.Reset();
+  return status;
+}
+
+// Sends `size` bytes at `payload` as frames, with room for a header in front of them, which the
+// bytes of a frame that has been sent are too.
+absl::Status Stream::WriteFragments(MessageSender* sender, uint8_t* payload, size_t size, bool last,
+                                    bool begun, bool more, Deadline deadline) {
+  for (size_t left = size;;) {
+    const size_t frame = static_cast<size_t>(FragmentSize(left, options_.send_frame_bytes_max));
+    left -= frame;
+    const bool fin = last && left == 0;
+    const MaskKey key = NextMaskKey();
+    uint8_t header[kMaxFrameHeaderSize];
+    const size_t header_size = sender->NextFrame(frame, fin, key, absl::MakeSpan(header));
+    if (sender->masks()) Mask(absl::MakeSpan(payload, frame), key, 0);
+    std::memcpy(payload - header_size, header, header_size);
+    const IoSlice slice(payload - header_size, header_size + frame);
+    absl::Status status =
+        WriteOrFinish(absl::MakeConstSpan(&slice, 1), begun, more && fin, deadline);
+    if (!status.ok() || left == 0) return status;
+    payload += frame;
+    begun = true;
+    FlushOutboxLocked(/*pongs_only=*/true);
+    if (aborted_ || failure_ != 0) status = CheckMaySend();
+    if (!status.ok()) return status;
+  }
+}
+
+void Stream::ReleaseCompressor() {
+  if (!sending_) ReleaseCompressorLocked();
+}
+
+void Stream::ReleaseCompressorLocked() {
+  if (deflate_ != nullptr) deflate_->deflater.Release();
+}
+
+// ---- Receiving ----------------------------------------------------------------------------------
+
+// Where the bytes of a message go.
+class Stream::InflateSink {
+ public:
+  // Room for what comes next; empty if there is none.
+  virtual absl::Span<uint8_t> Room() = 0;
+  // The first `size` bytes of it hold some.
+  virtual void Commit(size_t size) = 0;
+  // False: a message that does not fit is the end of the connection.
+  virtual bool may_overflow() const { return false; }
+
+ protected:
+  ~InflateSink() = default;
+};
+
+class Stream::DropSink final : public InflateSink {
+ public:
+  absl::Span<uint8_t> Room() override { return absl::MakeSpan(dropped_); }
+  void Commit(size_t) override {}
+
+ private:
+  uint8_t dropped_[kDropBytes];
+};
+
+class Stream::FillSink final : public InflateSink {
+ public:
+  explicit FillSink(SliceCursor<IoSpan>* to) : to_(to) {}
+
+  absl::Span<uint8_t> Room() override {
+    if (to_->done()) return {};
+    const IoSpan piece = to_->Front();
+    if (piece.data != nullptr) return absl::MakeSpan(piece.data, piece.size);
+    return absl::MakeSpan(skipped_, std::min(piece.size, kDropBytes));
+  }
+  void Commit(size_t size) override { to_->Advance(size); }
+  bool may_overflow() const override { return true; }
+
+ private:
+  SliceCursor<IoSpan>* const to_;
+  uint8_t skipped_[kDropBytes];
+};
+
+class Stream::CollectSink final : public InflateSink {
+ public:
+  CollectSink(SetAside* aside, uint64_t message_bytes_max)
+      : aside_(aside), message_bytes_max_(message_bytes_max) {}
+
+  absl::Span<uint8_t> Room() override { return aside_->Room(SIZE_MAX, message_bytes_max_); }
+  void Commit(size_t size) override { aside_->Commit(size); }
+
+ private:
+  SetAside* const aside_;
+  const uint64_t message_bytes_max_;
+};
+
+absl::Status Stream::FillInflated(absl::Span<const IoSpan> slices, ReceiveEvent* event,
+                                  Deadline deadline) {
+  const uint64_t received = aside_.message_bytes();
+  if (received > 0) aside_.Restore(slices);
+  SliceCursor<IoSpan> to(slices);
+  to.Advance(static_cast<size_t>(received));
+  FillSink sink(&to);
+  absl::Status status = InflateMessage(&sink, event, deadline);
+  if (!status.ok() && failure_ == 0 && WasInterrupted(status)) {
+    Interrupted(slices, deflate_->message_offset());
+    if (failure_ == ENOMEM) return Failure();
+  }
+  return status;
+}
+
+absl::Status Stream::CollectInflated(ReceiveEvent* event, Deadline deadline) {
+  CollectSink sink(&aside_, options_.message_bytes_max);
+  absl::Status status = InflateMessage(&sink, event, deadline);
+  if (status.ok() && event->kind == Kind::kMessageEnd) view_in_aside_ = true;
+  return status;
+}
+
+absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
+  DropSink sink;
+  absl::Status status = InflateMessage(&sink, event, deadline);
+  if (!status.ok() && failure_ == 0 && WasInterrupted(status) && deflate_->message_offset() > 0) {
+    aside_.SaveDiscarded(deflate_->message_offset());
+  }
+  return status;
+}
+
+// Inflates the message that *event speaks of, from wherever it has come to. OK: *event is
+// kMessageEnd, its message_bytes those of the inflated message; kPeerClosed or kFail.
+absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline) {
+  while (event->kind == Kind::kNeedPayload) {
+    auto bytes = lower_->Peek(1, deadline);
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->empty()) return EndOfStream();
+    const absl::Span<uint8_t> piece = bytes->first(
+        static_cast<size_t>(std::min<uint64_t>(bytes->size(), event->frame_bytes_left)));
+    receiver_.OnPayload(piece);
+    absl::Status status = InflatePiece(piece, /*last=*/false, event->opcode, sink);
+    lower_->Consume(piece.size());
+    if (status.ok()) status = NextDataEvent(event, deadline);
+    if (!status.ok()) return status;
+  }
+  if (event->kind != Kind::kMessageEnd) return absl::OkStatus();
+  absl::Status status = InflatePiece({}, /*last=*/true, event->opcode, sink);
+  event->message_bytes = deflate_->message_bytes;
+  return status;
+}
+
+// Inflates all of `in`, which is the message's rest if `last`. Never waits. EMSGSIZE: it is more
+// than `sink` takes; the rest of it was dropped.
+absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
+                                  InflateSink* sink) {
+  Deflate& state = *deflate_;
+  if (!state.in_message) {
+    state.in_message = true;
+    state.message_bytes = 0;
+    state.text.Reset();
+  }
+  DropSink drop;
+  bool overflow = false;
+  // At the end there is seldom more: room is asked for when there is.
+  absl::Span<uint8_t> room = in.empty() ? absl::Span<uint8_t>() : sink->Room();
+  for (;;) {
+    const Inflater::Result result = state.inflater.Inflate(in, last, room);
+    in.remove_prefix(result.consumed);
+    if (opcode == Opcode::kText && !state.text.Validate(room.first(result.produced))) {
+      return FailConnection({kCloseBadPayload, "text is not UTF-8"});
+    }
+    if (!overflow) sink->Commit(result.produced);
+    state.message_bytes += result.produced;
+    switch (result.status) {
+      case Inflater::Status::kNeedOutput:
+        room = overflow ? drop.Room() : sink->Room();
+        if (!room.empty()) break;
+        if (!sink->may_overflow()) {
+          failure_ = ENOMEM;
+          ReleaseInflater();
+          return Failure();
+        }
+        overflow = true;
+        room = drop.Room();
+        break;
+      case Inflater::Status::kNeedInput:
+        return overflow ? TooLarge() : absl::OkStatus();
+      case Inflater::Status::kDone:
+        state.in_message = false;
+        if (opcode == Opcode::kText && !state.text.Finish()) {
+          return FailConnection({kCloseBadPayload, "text ends inside a UTF-8 sequence"});
+        }
+        if (!overflow) return absl::OkStatus();
+        // Nothing is left to be skipped.
+        return ErrnoStatus(EMSGSIZE, "the message is larger than the memory for it");
+      case Inflater::Status::kFailed:
+        return FailConnection(result.error);
+      case Inflater::Status::kNoMemory:
+        failure_ = ENOMEM;
+        return Failure();
+    }
+  }
+}
+
+void Stream::ReleaseInflater() {
+  if (deflate_ != nullptr) deflate_->inflater.Release();
+}
+
+size_t Stream::deflate_memory_bytes() const {
+  return deflate_ != nullptr ? deflate_->memory.bytes_in_use : 0;
+}
+
+size_t Stream::deflate_memory_peak_bytes() const {
+  return deflate_ != nullptr ? deflate_->memory.bytes_peak : 0;
+}
+
+}  // namespace halfpipe::websocket

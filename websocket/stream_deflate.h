@@ -1,0 +1,34 @@
+#ifndef HALFPIPE_WEBSOCKET_STREAM_DEFLATE_H_
+#define HALFPIPE_WEBSOCKET_STREAM_DEFLATE_H_
+
+#include <cstdint>
+
+#include "websocket/core/utf8.h"
+#include "websocket/deflate/deflater.h"
+#include "websocket/deflate/inflater.h"
+#include "websocket/deflate/zlib_memory.h"
+#include "websocket/options.h"
+#include "websocket/stream.h"
+
+namespace halfpipe::websocket {
+
+// What a Stream has beside itself on a connection with compression. Private to it.
+struct Stream::Deflate {
+  Deflate(const Deflater::Options& outbound, const Inflater::Options& inbound)
+      : deflater(outbound, &memory), inflater(inbound, &memory) {}
+
+  ZlibMemory memory;
+  Deflater deflater;
+  Inflater inflater;
+
+  // Of the message that is being received, from its first byte to its end.
+  bool in_message = false;
+  uint64_t message_bytes = 0;  // Inflated, and handed on or dropped. Kept until the next begins.
+  Utf8Validator text;
+
+  uint64_t message_offset() const { return in_message ? message_bytes : 0; }
+};
+
+}  // namespace halfpipe::websocket
+
+#endif  // HALFPIPE_WEBSOCKET_STREAM_DEFLATE_H_
