@@ -79,6 +79,10 @@ bool Bundle::JoinIsDeadlock() const {
 }
 
 void Bundle::TakeOwnership() {
+  owned_.link.Unlink();
+  owned_.owner = nullptr;
+  // What runs in the scheduler is not part of the coroutine that happens to be current.
+  if (runtime_->no_wait_depth_ > 0) return;
   owned_.owner = runtime_->current();
   owned_.owner->owned_bundles.PushBack(&owned_);
 }

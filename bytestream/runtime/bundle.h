@@ -86,7 +86,7 @@ class Bundle {
   bool JoinIsDeadlock() const;
 
   // The present coroutine is the one to close this bundle from now on. Another one's end, or its
-  // being closed, has nothing to do with this bundle then.
+  // being closed, has nothing to do with this bundle then. In a NoWaitScope (callbacks): nobody.
   void TakeOwnership();
 
   // True if `coroutine` is one of this bundle's.

@@ -208,6 +208,20 @@ TEST_F(BundleCloseTest, TakingOverOrTheOwnersEndChangesWhoCloses) {
   delete made_here;
 }
 
+TEST_F(BundleCloseTest, MadeInTheSchedulerItIsNobodys) {
+  Bundle outer(&runtime_);
+  std::unique_ptr<Bundle> inner;
+  bool deadlock = true;
+  Go(&outer, [&] {
+    EXPECT_EQ(runtime_.Post([&] { inner = std::make_unique<Bundle>(&runtime_); }), 0);
+    EXPECT_EQ(SleepForEver(), ECANCELED);
+  });
+  while (inner == nullptr) EXPECT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+  Go(inner.get(), [&] { deadlock = outer.JoinIsDeadlock(); });
+  EXPECT_FALSE(deadlock);
+  outer.CancelAndJoin();
+}
+
 // Owners in a ring that the bundle asked about is not in: the search comes to an end.
 TEST_F(BundleCloseTest, OwnersInARing) {
   Bundle a(&runtime_);

@@ -59,6 +59,28 @@ TEST_P(OverflowDeathTest, NamesTheCoroutine) {
       "halfpipe: stack overflow in coroutine greedy");
 }
 
+// A page would not be enough: the frame's first touch is below it.
+__attribute__((noinline)) int LargeFrame(int depth) {
+  volatile char frame[16 * 1024];
+  frame[depth % 256] = 1;
+  return depth == 0 ? 0 : LargeFrame(depth - 1) + frame[depth % 256];
+}
+
+TEST_P(OverflowDeathTest, LargeFramesDoNotStepOverTheGuard) {
+  EXPECT_DEATH(
+      {
+        Runtime runtime(WithGuard(GetParam()));
+        Bundle bundle(&runtime);
+        // The next stack is in use, and would be written to.
+        static_cast<void>(
+            bundle.Go([&] { static_cast<void>(runtime.SleepUntil(Deadline::Never())); }));
+        Bundle::Placement placement;
+        placement.name = "broad";
+        static_cast<void>(bundle.Go([] { static_cast<void>(LargeFrame(kFar)); }, placement));
+      },
+      "halfpipe: stack overflow in coroutine broad");
+}
+
 TEST_P(OverflowDeathTest, AmongMany) {
   EXPECT_DEATH(
       {

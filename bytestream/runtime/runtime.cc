@@ -32,7 +32,7 @@ const char* Runtime::FindOverflowed(const void* address) {
   for (const Runtime* it = current_runtime; it != nullptr; it = it->previous_runtime_) {
     const Coroutine* const running = it->current_;
     const uintptr_t bottom = reinterpret_cast<uintptr_t>(running->stack.bottom);
-    if (running->pooled && at < bottom && at >= bottom - StackPool::kGuardBytes) {
+    if (running->pooled && at < bottom && at >= bottom - it->stack_pool_.guard_bytes()) {
       return running->name;
     }
   }

@@ -227,6 +227,7 @@ class Runtime {
   void set_wait_observer(WaitObserver* observer) { wait_observer_ = observer; }
 
  private:
+  friend class Bundle;
   friend class NoWaitScope;
   friend class RuntimeHolder;
 

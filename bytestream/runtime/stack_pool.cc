@@ -39,6 +39,7 @@ bool TakeProtection() {
 
 StackPool::StackPool(size_t stack_bytes, Guard guard)
     : stride_((std::max(stack_bytes, kMinStackBytes) + kPageSize - 1) / kPageSize * kPageSize),
+      guard_bytes_(std::clamp(stride_ / 8 / kPageSize * kPageSize, kPageSize, kGuardBytesMax)),
       guard_(guard) {}
 
 void StackPool::ForgetFrames([[maybe_unused]] void* bottom, [[maybe_unused]] size_t size) {
@@ -68,13 +69,13 @@ void* StackPool::Start(FreeStack* header) const {
   return reinterpret_cast<char*>(header) + sizeof(FreeStack) - stride_;
 }
 
-bool StackPool::InstallGuard(void* page) {
+bool StackPool::InstallGuard(void* start) {
   if (guard_ == Guard::kAdvice) {
-    if (madvise(page, kPageSize, MADV_GUARD_INSTALL) == 0) return true;
+    if (madvise(start, guard_bytes_, MADV_GUARD_INSTALL) == 0) return true;
     guard_ = Guard::kProtection;  // an older kernel
   }
   if (guard_ == Guard::kCanary || !TakeProtection()) return false;
-  if (mprotect(page, kPageSize, PROT_NONE) != 0) {
+  if (mprotect(start, guard_bytes_, PROT_NONE) != 0) {
     protected_in_process.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
@@ -110,7 +111,7 @@ StackPool::Stack StackPool::Get() {
   FreeStack* const header = free_;
   free_ = header->next;
   ++in_use_;
-  const Stack stack = {static_cast<char*>(Start(header)) + kPageSize, stride_ - kPageSize,
+  const Stack stack = {static_cast<char*>(Start(header)) + guard_bytes_, stride_ - guard_bytes_,
                        header->canary};
   if (stack.canary) *static_cast<uint64_t*>(stack.bottom) = kCanary;
   return stack;
@@ -123,7 +124,7 @@ void StackPool::Put(const Stack& stack) {
   if (stack.size > kResidentBytes) {
     madvise(stack.bottom, stack.size - kResidentBytes, MADV_DONTNEED);
   }
-  void* const start = static_cast<char*>(stack.bottom) - kPageSize;
+  void* const start = static_cast<char*>(stack.bottom) - guard_bytes_;
   FreeStack* const header = Header(start);
   *header = FreeStack{free_, stack.canary};
   free_ = header;

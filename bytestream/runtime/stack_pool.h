@@ -26,8 +26,9 @@ class StackPool {
   static constexpr size_t kDefaultStackBytes = 256 * 1024;
   static constexpr size_t kMinStackBytes = 16 * 1024;
   static constexpr size_t kResidentBytes = 16 * 1024;
-  // Below `bottom` of each stack that has no canary.
-  static constexpr size_t kGuardBytes = 4096;
+  // The most that a guard takes: an eighth of the stack, but at least a page. A frame larger than
+  // the guard could step over it.
+  static constexpr size_t kGuardBytesMax = 64 * 1024;
   static constexpr size_t kProtectedStacks = 20'000;
   static constexpr uint64_t kCanary = 0x5ca1ab1e0ddba115;
 
@@ -61,6 +62,9 @@ class StackPool {
 
   size_t stacks_in_use() const { return in_use_; }
 
+  // What lies below `bottom` of each stack, and crashes when touched unless the stack has a canary.
+  size_t guard_bytes() const { return guard_bytes_; }
+
  private:
   // Kept at the top of a free stack, in pages that stay resident.
   struct FreeStack {
@@ -74,11 +78,12 @@ class StackPool {
   };
 
   bool Grow();
-  bool InstallGuard(void* page);
+  bool InstallGuard(void* start);
   FreeStack* Header(void* start) const;
   void* Start(FreeStack* header) const;
 
-  const size_t stride_;  // guard and stack
+  const size_t stride_;       // guard and stack
+  const size_t guard_bytes_;  // whole pages
   FreeStack* free_ = nullptr;
   Slab* slabs_ = nullptr;
   size_t in_use_ = 0;

@@ -36,7 +36,11 @@ TEST(StackPoolTest, SizesAreRoundedUp) {
     StackPool pool(asked);
     const StackPool::Stack stack = pool.Get();
     ASSERT_NE(stack.bottom, nullptr);
-    EXPECT_GE(stack.size + kPage, std::max(asked, StackPool::kMinStackBytes));
+    EXPECT_GE(stack.size + pool.guard_bytes(), std::max(asked, StackPool::kMinStackBytes));
+    EXPECT_GE(stack.size, 3 * pool.guard_bytes());
+    EXPECT_GE(pool.guard_bytes(), kPage);
+    EXPECT_LE(pool.guard_bytes(), StackPool::kGuardBytesMax);
+    EXPECT_EQ(pool.guard_bytes() % kPage, 0u);
     EXPECT_EQ(stack.size % kPage, 0u);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(stack.bottom) % kPage, 0u);
     std::memset(stack.bottom, 1, stack.size);
@@ -162,7 +166,8 @@ TEST_P(StackPoolDeathTest, OverflowCrashesBeforeItReachesANeighbour) {
   const StackPool::Stack stack = pool.Get();
   volatile char* const below = static_cast<char*>(stack.bottom) - 1;
   EXPECT_DEATH(*below = 1, "");
-  EXPECT_DEATH(*(below - kPage + 1) = 1, "");
+  EXPECT_DEATH(*(below - pool.guard_bytes() / 2) = 1, "");
+  EXPECT_DEATH(*(below - pool.guard_bytes() + 1) = 1, "");
   *static_cast<volatile char*>(stack.bottom) = 1;
   // The guard stays when the stack has been given back and taken again.
   pool.Put(stack);
