@@ -24,15 +24,14 @@ struct sigaction previous_bus;
 // What would have happened without us.
 void PassOn(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = signal == SIGBUS ? previous_bus : previous_segv;
-  if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction != nullptr) {
+  // Both kinds of handlers are in one place, which these two values are of as well.
+  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    if ((previous.sa_flags & SA_SIGINFO) == 0) return previous.sa_handler(signal);
     return previous.sa_sigaction(signal, info, context);
   }
   // A fault of the program happens again on return; a signal that was sent does not.
   const bool sent = info->si_code <= 0;
   if (previous.sa_handler == SIG_IGN && sent) return;
-  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    return previous.sa_handler(signal);
-  }
   struct sigaction system_default = {};
   system_default.sa_handler = SIG_DFL;
   sigaction(signal, &system_default, nullptr);
