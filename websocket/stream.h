@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
+#include "bytestream/base/set_aside.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/message_socket.h"
 #include "bytestream/runtime/runtime.h"
@@ -24,7 +25,6 @@
 #include "websocket/core/opcode.h"
 #include "websocket/core/protocol_error.h"
 #include "websocket/options.h"
-#include "websocket/set_aside.h"
 
 namespace halfpipe::websocket {
 

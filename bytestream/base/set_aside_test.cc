@@ -1,17 +1,21 @@
-#include "websocket/set_aside.h"
+#include "bytestream/base/set_aside.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "bytestream/base/io_slice.h"
 #include "gtest/gtest.h"
-#include "websocket/testing/bytes.h"
 
-namespace halfpipe::websocket {
+namespace halfpipe {
 namespace {
+
+absl::string_view AsChars(absl::Span<const uint8_t> bytes) {
+  return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
 
 std::string Kept(SetAside& aside) { return std::string(AsChars(aside.bytes())); }
 
@@ -172,4 +176,4 @@ TEST(SetAsideTest, RoomBehindWhatWasSaved) {
 }
 
 }  // namespace
-}  // namespace halfpipe::websocket
+}  // namespace halfpipe

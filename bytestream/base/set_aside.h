@@ -1,5 +1,5 @@
-#ifndef HALFPIPE_WEBSOCKET_SET_ASIDE_H_
-#define HALFPIPE_WEBSOCKET_SET_ASIDE_H_
+#ifndef HALFPIPE_BYTESTREAM_BASE_SET_ASIDE_H_
+#define HALFPIPE_BYTESTREAM_BASE_SET_ASIDE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "bytestream/base/io_slice.h"
 
-namespace halfpipe::websocket {
+namespace halfpipe {
 
 // The beginning of a message whose receive was interrupted, kept until the next receive asks for
 // it. Also the storage in which a message is put together that cannot be viewed in the read buffer.
@@ -66,6 +66,6 @@ class SetAside {
   std::vector<Run> runs_;  // the order of bytes and gaps; empty if there are no gaps
 };
 
-}  // namespace halfpipe::websocket
+}  // namespace halfpipe
 
-#endif  // HALFPIPE_WEBSOCKET_SET_ASIDE_H_
+#endif  // HALFPIPE_BYTESTREAM_BASE_SET_ASIDE_H_

@@ -1,10 +1,10 @@
-#include "websocket/set_aside.h"
+#include "bytestream/base/set_aside.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
-namespace halfpipe::websocket {
+namespace halfpipe {
 
 void SetAside::Clear() {
   std::free(bytes_);
@@ -100,4 +100,4 @@ absl::Span<uint8_t> SetAside::Room(uint64_t count, uint64_t message_bytes_max) {
   return absl::MakeSpan(bytes_ + byte_count_, room);
 }
 
-}  // namespace halfpipe::websocket
+}  // namespace halfpipe
