@@ -67,6 +67,12 @@ class Bundle {
     }
   }
 
+  // As Runtime::StartLater(): makes a coroutine ready and switches to nobody. 0 or ENOMEM.
+  template <typename F>
+  int StartLater(F&& function, const char* name) {
+    return runtime_->StartLater(this, EntryOf(std::forward<F>(function), name));
+  }
+
   // Waits until all coroutines have finished: 0 (at once for an empty bundle), ETIMEDOUT or
   // ECANCELED. EDEADLK: the caller is one of them. EBADF: the bundle was destroyed meanwhile.
   ABSL_MUST_USE_RESULT int Wait(Deadline deadline);
@@ -100,8 +106,15 @@ class Bundle {
 
   template <typename F>
   int StartObject(F&& function, Placement placement) {
+    const Runtime::Entry entry = EntryOf(std::forward<F>(function), placement.name);
+    return runtime_->Start(this, entry, placement.memory, placement.memory_size);
+  }
+
+  // Refers to `function` until the coroutine has been made.
+  template <typename F>
+  static Runtime::Entry EntryOf(F&& function, const char* name) {
     using Closure = std::decay_t<F>;
-    const Runtime::Entry entry = {
+    return {
         sizeof(Closure),
         alignof(Closure),
         [](void* place, void* from) {
@@ -113,9 +126,8 @@ class Bundle {
           closure->~Closure();
         },
         const_cast<void*>(static_cast<const void*>(std::addressof(function))),
-        placement.name,
+        name,
     };
-    return runtime_->Start(this, entry, placement.memory, placement.memory_size);
   }
 
   void Finished(Coroutine* member);

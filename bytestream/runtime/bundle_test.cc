@@ -50,6 +50,40 @@ TEST_F(BundleTest, GoTakesWhateverCanBeCalled) {
   EXPECT_TRUE(ok);
 }
 
+TEST_F(BundleTest, StartedLaterRunsWhenItsTurnComes) {
+  Bundle bundle(&runtime_);
+  int runs = 0;
+  const auto token = std::make_shared<int>(1);
+  EXPECT_EQ(bundle.StartLater([token, &runs] { ++runs; }, "later"), 0);
+  {
+    NoWaitScope no_wait(&runtime_);
+    EXPECT_EQ(bundle.StartLater([&runs] { ++runs; }, "later"), 0);
+  }
+  EXPECT_EQ(runs, 0);
+  EXPECT_EQ(token.use_count(), 2);
+  EXPECT_EQ(runtime_.coroutine_count(), 2u);
+  EXPECT_EQ(runtime_.Yield(), 0);
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_TRUE(bundle.empty());
+}
+
+// Also one that is itself being cancelled may leave work to others.
+TEST_F(BundleTest, StartedLaterByACancelledCoroutine) {
+  Bundle later(&runtime_);
+  Bundle bundle(&runtime_);
+  int runs = 0;
+  ASSERT_TRUE(bundle
+                  .Go([&] {
+                    SleepForEver();
+                    EXPECT_EQ(later.StartLater([&runs] { ++runs; }, "later"), 0);
+                  })
+                  .ok());
+  bundle.CancelAndJoin();
+  EXPECT_EQ(later.Wait(Deadline::Never()), 0);
+  EXPECT_EQ(runs, 1);
+}
+
 TEST_F(BundleTest, ClosureIsDestroyedOnTheCoroutineWhenItHasRun) {
   const auto token = std::make_shared<int>(1);
   Bundle bundle(&runtime_);

@@ -347,16 +347,8 @@ int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memo
   if ((no_wait_depth_ > 0 && !later) || bundle->joiner_ != nullptr) return ECANCELED;
   const bool pooled = memory == nullptr;
   const StackPool::Stack stack = pooled ? TakeStack() : BorrowStack(memory, memory_size);
-  if (stack.bottom == nullptr) return ENOMEM;
-  const size_t overhead =
-      sizeof(Coroutine) + alignof(Coroutine) + entry.size + entry.alignment + kMinUsableStack;
-  if (stack.size < overhead) {
-    if (pooled) stack_pool_.Put(stack);
-    return ENOMEM;
-  }
-  Coroutine* const coroutine = Build(bundle, entry, stack, pooled);
-  bundle->coroutines_.PushBack(coroutine);
-  ++coroutine_count_;
+  Coroutine* const coroutine = Create(bundle, entry, stack, pooled);
+  if (coroutine == nullptr) return ENOMEM;
   if (later) {
     ready_.PushBack(coroutine);
   } else {
@@ -364,6 +356,31 @@ int Runtime::Start(Bundle* bundle, const Entry& entry, void* memory, size_t memo
     SwitchTo(coroutine);
   }
   return 0;
+}
+
+int Runtime::StartLater(Bundle* bundle, const Entry& entry) {
+  HALFPIPE_CHECK(bundle->joiner_ == nullptr);
+  Coroutine* const coroutine = Create(bundle, entry, TakeStack(), /*pooled=*/true);
+  if (coroutine == nullptr) return ENOMEM;
+  ready_.PushBack(coroutine);
+  return 0;
+}
+
+// A coroutine that has not run yet, counted and in its bundle. Null if there is no stack or it is
+// too small.
+Coroutine* Runtime::Create(Bundle* bundle, const Entry& entry, const StackPool::Stack& stack,
+                           bool pooled) {
+  if (stack.bottom == nullptr) return nullptr;
+  const size_t overhead =
+      sizeof(Coroutine) + alignof(Coroutine) + entry.size + entry.alignment + kMinUsableStack;
+  if (stack.size < overhead) {
+    if (pooled) stack_pool_.Put(stack);
+    return nullptr;
+  }
+  Coroutine* const coroutine = Build(bundle, entry, stack, pooled);
+  bundle->coroutines_.PushBack(coroutine);
+  ++coroutine_count_;
+  return coroutine;
 }
 
 // Puts control block and closure at the top of `stack`, which has room for them.

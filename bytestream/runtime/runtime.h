@@ -178,6 +178,11 @@ class Runtime {
   // itself being cancelled or may not wait, or the bundle is joining.
   int Start(Bundle* bundle, const Entry& entry, void* memory, size_t memory_size);
 
+  // Starts a coroutine in `bundle`, on a stack of the pool, at the end of the ready queue: nothing
+  // runs now. Also where Start() would refuse: in a coroutine that is being cancelled, in a
+  // NoWaitScope, inside a poll. For coroutines of the library's own. 0 or ENOMEM.
+  int StartLater(Bundle* bundle, const Entry& entry);
+
   // Has `function` run on this runtime's thread, in the scheduler, after those posted before it; wakes
   // the thread if it sleeps. From any thread, as long as the runtime is known to live; else see
   // post_target(). The function may not wait, nor close what joins coroutines, but may wake a
@@ -254,6 +259,7 @@ class Runtime {
   StackPool::Stack TakeStack();
   void GiveBackSpareStack();
   StackPool::Stack BorrowStack(void* memory, size_t memory_size);
+  Coroutine* Create(Bundle* bundle, const Entry& entry, const StackPool::Stack& stack, bool pooled);
   bool PreparePoller();
   static Coroutine* Build(Bundle* bundle, const Entry& entry, const StackPool::Stack& stack,
                           bool pooled);
