@@ -21,7 +21,7 @@ a test nor testonly, and fails where
   * one of them is not a pure_library, or reaches a rule of this repository that is neither a
     pure_library nor in //bytestream/base;
   * a source file of theirs includes a header of the system's I/O, threads or streams, or one of
-    //bytestream beyond base;
+    //bytestream beyond base, its own pure ones excepted;
   * a rule stands behind the query in the BUILD file, where it would not be seen.
 
 A package that holds drivers beside pure libraries calls pure_package_query(name = "pure_deps",

@@ -3,14 +3,14 @@
 #   layering_fixture_test.sh PURE_PACKAGE_TEST VIOLATIONS BUILD BLAMELESS LEAKY
 set -uo pipefail
 
-readonly checker=$1 violations=$2 build=$3 blameless=$4 leaky=$5
+readonly checker=$PWD/$1 violations=$2 build=$3 blameless=$4 leaky=$5
 status=0
 
 # Runs the checker; the exit status must be $1 and the output have a line for each further argument.
 expect() {
   local expected=$1 output actual
   shift
-  output=$("./$checker" "${command[@]}" 2>&1)
+  output=$("$checker" "${command[@]}" 2>&1)
   actual=$?
   if [[ $actual -ne $expected ]]; then
     echo "status $actual, expected $expected: ${command[*]}: $output"
@@ -64,6 +64,17 @@ for header in '<chrono>' '<openssl/sha.h>' '"bytestream/base/deadline.h"' '"http
   command=(pure "$none" "$last" "$one")
   expect 0
 done
+
+# A header of bytestream that is looked at itself may be included, another beside it not.
+mkdir -p "$TEST_TMPDIR/bytestream/framing"
+cd "$TEST_TMPDIR"
+echo '#include "bytestream/base/io_slice.h"' > bytestream/framing/pure.h
+echo '#include "bytestream/framing/pure.h"' > bytestream/framing/pure.cc
+command=(mixed "$none" "$last" bytestream/framing/pure.h bytestream/framing/pure.cc)
+expect 0
+echo '#include "bytestream/framing/driver.h"' >> bytestream/framing/pure.cc
+expect 1 '"bytestream/framing/driver.h"'
+cd - > /dev/null
 
 command=(pure "$none" "$last")
 expect 1 'no source file to look at'
