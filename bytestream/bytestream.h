@@ -115,6 +115,10 @@ class Bytestream : public StreamInfoSource {
   // probably be sent without waiting (or the direction has failed).
   virtual void WhenWritable(Callback callback) = 0;
 
+  // False: Peek() and ReadSome() bring no byte more than `min`, because the stream must not read
+  // ahead. Then whoever knows how many bytes are sure to come asks for all of them.
+  virtual bool reads_ahead() const { return true; }
+
   // Bytes that Peek(0) would return.
   virtual size_t buffered() const = 0;
 

@@ -5,6 +5,7 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/message_socket.h"
 #include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
@@ -20,6 +21,20 @@ int TakeBytestream(int h, HandleObject** object, Bytestream** stream) {
   if (table.Release(h, &error) == nullptr) return error;
   *object = found;
   *stream = bytestream;
+  return 0;
+}
+
+int TakeMessageSocket(int h, HandleObject** object, MessageSocket** socket) {
+  HandleTable& table = HandleTable::Current();
+  HandleObject* const found = table.Find(h);
+  if (found == nullptr) return EBADF;
+  MessageSocket* const messages = static_cast<MessageSocket*>(found->Query(&kMessageSocketType));
+  if (messages == nullptr) return ENOTSUP;
+  if (messages->sender_busy()) return EBUSY;
+  int error = 0;
+  if (table.Release(h, &error) == nullptr) return error;
+  *object = found;
+  *socket = messages;
   return 0;
 }
 

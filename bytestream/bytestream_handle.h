@@ -3,6 +3,7 @@
 
 #include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/message_socket.h"
 #include "bytestream/stream_info_source.h"
 
 namespace halfpipe {
@@ -15,6 +16,10 @@ namespace halfpipe {
 // 0, or nothing is done and: EBADF (no such handle), ENOTSUP (not a bytestream), EBUSY (a call is
 // in progress on it).
 int TakeBytestream(int h, HandleObject** object, Bytestream** stream);
+
+// The same for a message socket. The socket lives as long as its object, which the caller ends with
+// Close() and Dispose(), or gives a number again. EBUSY also if somebody is sending.
+int TakeMessageSocket(int h, HandleObject** object, MessageSocket** socket);
 
 // Gives the object a number and passes ownership to the table. A positive int, or -EMFILE or
 // -ENOMEM: the caller keeps the object then.

@@ -44,7 +44,7 @@ extern "C" {
 
 /* Storage of the caller: opaque, its size is public. */
 struct __attribute__((aligned(16))) dill_chstorage {
-  char opaque[256];
+  char opaque[320];
 };
 
 /* What a clause of choose() does. */

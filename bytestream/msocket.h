@@ -18,6 +18,7 @@ extern "C" {
 
    Returns 0 when the layer below has every byte, or -1 with errno:
      EINVAL     a NULL buffer with a length; a payload the protocol cannot carry; nothing was sent
+     EMSGSIZE   larger than the protocol can carry; nothing was sent
      EPIPE      our outbound half has ended
      EBUSY      another coroutine is sending
      ETIMEDOUT, ECANCELED   nothing was sent; call again

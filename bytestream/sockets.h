@@ -89,7 +89,7 @@ int dill_fdclean(int fd);
 /* To be put before a function that is run as a coroutine. */
 #define dill_coroutine __attribute__((noinline))
 
-DILL_STORAGE(dill_bundle_storage, 128);
+DILL_STORAGE(dill_bundle_storage, 192);
 
 /* Makes an empty bundle.
 

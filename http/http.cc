@@ -45,6 +45,7 @@ class HttpSocket final : public HandleObject {
     if (type == &kStreamInfoType) return FindStreamInfoSource(lower_object);
     return type == &kHttpType ? this : nullptr;
   }
+  bool runs_user_code() const override { return lower_object->runs_user_code(); }
   void Close() noexcept override { exchange.Abort(); }
   void Dispose() noexcept override {
     if (in_callers_storage_) {

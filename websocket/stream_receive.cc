@@ -230,16 +230,19 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
 absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* taken,
                                Deadline deadline) {
   const size_t wanted = static_cast<size_t>(std::min<uint64_t>(piece.size, frame_bytes_left));
-  if (piece.data != nullptr && wanted >= kDirectReadBytesMin && lower_->buffered() == 0) {
+  // A stream that does not read ahead brings what it is asked for, which must then be all of it.
+  const bool reads_ahead = lower_->reads_ahead();
+  const bool direct = wanted >= kDirectReadBytesMin || !reads_ahead;
+  if (piece.data != nullptr && direct && lower_->buffered() == 0) {
     const absl::Span<uint8_t> destination(piece.data, wanted);
-    auto count = lower_->ReadSome(destination, 1, deadline);
+    auto count = lower_->ReadSome(destination, reads_ahead ? 1 : wanted, deadline);
     if (!count.ok()) return count.status();
     if (*count == 0) return EndOfStream();
     receiver_.OnPayload(destination.first(*count));
     *taken = *count;
     return absl::OkStatus();
   }
-  auto bytes = lower_->Peek(1, deadline);
+  auto bytes = lower_->Peek(reads_ahead ? 1 : std::min(wanted, Bytestream::kPeekMax), deadline);
   if (!bytes.ok()) return bytes.status();
   if (bytes->empty()) return EndOfStream();
   const absl::Span<uint8_t> from = bytes->first(std::min(bytes->size(), wanted));

@@ -49,6 +49,7 @@ class WsSocket final : public HandleObject {
     if (type == &kStreamInfoType) return FindStreamInfoSource(lower_object);
     return nullptr;
   }
+  bool runs_user_code() const override { return lower_object->runs_user_code(); }
   void Close() noexcept override { stream.Abort(); }
   void Dispose() noexcept override {
     if (on_heap_) {

@@ -92,7 +92,8 @@ HandleTable& HandleTable::Current() {
   return static_cast<HandleTable&>(*extension);
 }
 
-HandleTable::HandleTable(Runtime* runtime) : runtime_(runtime), slots_(RandomGeneration()) {}
+HandleTable::HandleTable(Runtime* runtime)
+    : runtime_(runtime), slots_(RandomGeneration()), background_(runtime) {}
 
 HandleTable::~HandleTable() {
   uint32_t cursor = 0;

@@ -6,6 +6,7 @@
 #include "absl/base/attributes.h"
 #include "bytestream/handle/handle_slots.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 
 namespace halfpipe {
@@ -73,6 +74,10 @@ class HandleTable final : public RuntimeExtension {
   // True while a call is in progress on an object that is in a table or was closed in it.
   static bool Pinned(const HandleObject* object) { return object->pin_count_ > 0; }
 
+  // The bundle of coroutines that the library runs for objects of this thread. Those who start one
+  // see to it that it ends; nobody waits for them.
+  Bundle* background() { return &background_; }
+
   uint32_t live_count() const { return slots_.live_count(); }
   Runtime* runtime() { return runtime_; }
 
@@ -81,6 +86,7 @@ class HandleTable final : public RuntimeExtension {
 
   Runtime* const runtime_;
   Slots slots_;
+  Bundle background_;
 };
 
 // Holds the object of a handle in place for the length of a call, while others may close it.

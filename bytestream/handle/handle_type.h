@@ -1,7 +1,10 @@
 #ifndef HALFPIPE_BYTESTREAM_HANDLE_HANDLE_TYPE_H_
 #define HALFPIPE_BYTESTREAM_HANDLE_HANDLE_TYPE_H_
 
+#include <cstddef>
 #include <cstdint>
+
+#include "bytestream/socket_vfs.h"
 
 namespace halfpipe {
 
@@ -17,6 +20,12 @@ inline constexpr HandleType kBytestreamType{"bytestream"};         // halfpipe::
 inline constexpr HandleType kMessageSocketType{"message socket"};  // halfpipe::MessageSocket
 inline constexpr HandleType kStreamInfoType{"stream info"};        // halfpipe::StreamInfoSource
 
+// What hquery() gives out for an object that is a socket of ours: see socket_faces.h.
+struct SocketFaces {
+  dill_bsock_vfs bsock = {};
+  dill_msock_vfs msock = {};
+};
+
 // What a handle stands for. The C calls make one for each connection, listener or bundle; the
 // handle table keeps it and never looks inside.
 //
@@ -24,7 +33,7 @@ inline constexpr HandleType kStreamInfoType{"stream info"};        // halfpipe::
 // ways: by HandleTable::Close(), which calls Close() and, when no call is in progress on it any
 // more, Dispose(); or by HandleTable::Release(), after which the caller owns it and ends it with
 // Close() and Dispose(), or puts it back with Make().
-class HandleObject {
+class HandleObject : private SocketFaces {
  public:
   HandleObject() = default;
   HandleObject(const HandleObject&) = delete;
@@ -34,6 +43,12 @@ class HandleObject {
   // no such interface. Valid as long as the object. Convert to the interface's own pointer before
   // converting to void*.
   virtual void* Query(const void* type) = 0;
+
+  // What hquery() asks, with the type that its caller gave, which may be any address.
+  virtual void* QueryForUser(const void* type) { return Query(type); }
+
+  // True if Close() may call functions of the user's: the object's own, or those of a layer below.
+  virtual bool runs_user_code() const { return false; }
 
   // An errno that forbids closing now (EDEADLK), or 0. Asked before anything is done.
   virtual int CheckClose() { return 0; }
@@ -50,13 +65,18 @@ class HandleObject {
   virtual void Dispose() noexcept = 0;
 
   // Called instead of both when the runtime ends with the handle still open. Code of the user must
-  // not run here. False: coroutines that will never run again still refer to the object, so that it
-  // is left as it is. Not called while a call is in progress; the object is left then too.
+  // not run here. False: it would have to, or coroutines that will never run again still refer to
+  // the object, so that it is left as it is. Not called while a call is in progress; the object is left then too.
   virtual bool Abandon() noexcept {
+    if (runs_user_code()) return false;
     Close();
     Dispose();
     return true;
   }
+
+  // The object's place for what hquery() gives out, and back.
+  SocketFaces* faces() { return this; }
+  static HandleObject* FromFaces(SocketFaces* faces) { return static_cast<HandleObject*>(faces); }
 
  protected:
   ~HandleObject() = default;

@@ -40,6 +40,7 @@ class ChoppyBytestream final : public Bytestream {
   void Abort() noexcept override { inner_->Abort(); }
   void WhenReadable(Callback callback) override { inner_->WhenReadable(std::move(callback)); }
   void WhenWritable(Callback callback) override { inner_->WhenWritable(std::move(callback)); }
+  bool reads_ahead() const override { return inner_->reads_ahead(); }
   void Describe(StreamInfo* info) const override { inner_->Describe(info); }
   size_t buffered() const override;
   size_t tail_size() const override { return inner_->tail_size(); }

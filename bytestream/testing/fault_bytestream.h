@@ -56,6 +56,7 @@ class FaultBytestream final : public Bytestream {
   void Abort() noexcept override { inner_->Abort(); }
   void WhenReadable(Callback callback) override;
   void WhenWritable(Callback callback) override;
+  bool reads_ahead() const override { return inner_->reads_ahead(); }
   void Describe(StreamInfo* info) const override { inner_->Describe(info); }
   size_t buffered() const override { return read_error_ != 0 ? 0 : inner_->buffered(); }
   size_t tail_size() const override { return inner_->tail_size(); }
