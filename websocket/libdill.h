@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "bytestream/channels.h"
+#include "bytestream/framing/prefix.h"
+#include "bytestream/framing/suffix.h"
+#include "bytestream/framing/term.h"
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
 #include "bytestream/sockets.h"
