@@ -29,8 +29,9 @@ struct dill_hvfs {
    brecvl   fills the list exactly and returns 0, or -1 with errno; a NULL iol_base skips iol_len
             bytes, SIZE_MAX of them are all up to the end. EPIPE is the end of the stream.
 
-   The list and its buffers are borrowed until return. It has at least one piece, `last` is its end,
-   and its fields may be changed during the call if they are put back. */
+   The list and its buffers are borrowed until return; what is to be sent may not be written to. The
+   list has at least one piece, `last` is its end, and its fields may be changed during the call if
+   they are put back. */
 struct dill_bsock_vfs {
   int (*bsendl)(struct dill_bsock_vfs* vfs, struct dill_iolist* first, struct dill_iolist* last,
                 int64_t deadline);
