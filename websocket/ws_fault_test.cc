@@ -4,12 +4,13 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <optional>
+#include <functional>
 #include <string>
 
 #include "bytestream/base/errno_status.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
@@ -137,16 +138,20 @@ coroutine void Use(int lower, int flags, Side* side) {
 
 class WsFaultTest : public testing::TestWithParam<Transport> {
  protected:
-  // A client and a server with everything that they do.
-  void Life(SyscallFault* fault, int flags, Side* client, Side* server) {
+  // A client and a server with everything that they do. `arm(false)` and `arm(true)` are about what
+  // is around that and must not fail.
+  void Life(const std::function<void(bool)>& arm, int flags, Side* client, Side* server) {
+    arm(false);
     FdLeakCheck leaks;
     Runtime runtime;
     SyscallHook* const hook = SetSyscallHook(nullptr);
     const auto [a, b] = ConnectedHandles(GetParam());
     SetSyscallHook(hook);
+    arm(true);
     const int h = go(Serve(b, flags, server));
     if (h < 0) {
       EXPECT_EQ(errno, ENOMEM);
+      arm(false);
       EXPECT_EQ(hclose(a), 0);
       EXPECT_EQ(hclose(b), 0);
       client->ended = server->ended = -ENOMEM;
@@ -155,7 +160,7 @@ class WsFaultTest : public testing::TestWithParam<Transport> {
     Use(a, flags, client);
     EXPECT_EQ(Insist([&] { return bundle_wait(h, -1); }), 0);
     EXPECT_EQ(hclose(h), 0);
-    if (fault != nullptr) fault->set_armed(false);
+    arm(false);
     if (client->raw > 0 && server->raw > 0) {
       char byte = 0;
       EXPECT_EQ(bsend(static_cast<int>(client->raw), "x", 1, -1), 0);
@@ -192,7 +197,7 @@ TEST_P(WsFaultTest, EverySystemCallFails) {
     const int calls = SweepSyscalls(SyscallSet(), [&](SyscallFault& fault) {
       Side client;
       Side server;
-      Life(&fault, flags, &client, &server);
+      Life([&](bool armed) { fault.set_armed(armed); }, flags, &client, &server);
       if (!fault.hit()) return ExpectAllWell(client, server);
       for (const Side* side : {&client, &server}) {
         for (const ssize_t outcome : {side->attached, side->ended}) {
@@ -217,20 +222,39 @@ TEST_P(WsFaultTest, EverySystemCallFails) {
   }
 }
 
+// The same for requests for memory. What has none for an interrupted receive, or for the rest of a
+// send, is over.
+TEST_P(WsFaultTest, EveryRequestForMemoryFails) {
+  for (const int flags : {WS_TEXT, WS_TEXT | WS_NOHTTP}) {
+    const int requests = SweepAllocations([&](AllocationFault& fault) {
+      Side client;
+      Side server;
+      Life([&](bool armed) { fault.set_armed(armed); }, flags, &client, &server);
+      if (!fault.hit()) return ExpectAllWell(client, server);
+      for (const Side* side : {&client, &server}) {
+        for (const ssize_t outcome : {side->attached, side->ended}) {
+          EXPECT_TRUE(outcome >= 0 || IsBreak(outcome) || outcome == -ENOMEM) << outcome;
+        }
+      }
+    });
+    EXPECT_GE(requests, 3);
+  }
+}
+
 // One byte at a time, and a signal at every call.
 TEST_P(WsFaultTest, WhatMakesNoDifference) {
   {
     ShortTransfers transfers;
     Side client;
     Side server;
-    Life(nullptr, WS_TEXT, &client, &server);
+    Life([](bool) {}, WS_TEXT, &client, &server);
     ExpectAllWell(client, server);
     EXPECT_GT(transfers.count(), 2 * LongText().size());
   }
   InterruptedCalls interrupted;
   Side client;
   Side server;
-  Life(nullptr, WS_TEXT, &client, &server);
+  Life([](bool) {}, WS_TEXT, &client, &server);
   ExpectAllWell(client, server);
   EXPECT_GT(interrupted.count(), 10u);
 }
