@@ -107,7 +107,11 @@ absl::StatusOr<int> UdpOpenFd(IpAddress* local, const IpAddress* remote,
     if (!bound.ok()) return bound.status();
     port = bound->port();
   }
-  if (remote != nullptr && connect(fd, remote->sockaddr_ptr(), remote->sockaddr_size()) < 0) {
+  int connected = 0;
+  do {
+    if (remote != nullptr) connected = connect(fd, remote->sockaddr_ptr(), remote->sockaddr_size());
+  } while (connected < 0 && errno == EINTR);
+  if (connected < 0) {
     const int error = errno;
     return ErrnoStatus(error, absl::StrCat("there is no way to ", remote->ToString()));
   }
