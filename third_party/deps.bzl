@@ -100,6 +100,12 @@ def system_deps():
     )
     _maybe(
         system_library,
+        name = "c-ares",
+        debian_package = "libc-ares-dev",
+        targets = {":ares": ["libcares"]},
+    )
+    _maybe(
+        system_library,
         name = "openssl",
         debian_package = "libssl-dev",
         targets = {":crypto": ["libcrypto"]},

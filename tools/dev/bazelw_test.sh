@@ -7,7 +7,7 @@ set -uo pipefail
 
 readonly bazelw_source=$PWD/$1
 readonly all_packages='bazel-bootstrap g++ libabsl-dev libbenchmark-dev libboost-context-dev
-libgmock-dev libgtest-dev libssl-dev pkg-config zlib1g-dev'
+libc-ares-dev libgmock-dev libgtest-dev libssl-dev pkg-config zlib1g-dev'
 readonly peer_packages='chromium node-ws nodejs python3-websockets'
 failures=0
 
@@ -121,7 +121,7 @@ machine all_missing_then_nothing
 run --setup-only
 expect_status 0
 expect_output 'bazelw: installing libabsl-dev: Abseil, the base library'
-[[ $(grep -c 'bazelw: installing ' "$box/output") -eq 10 ]] || fail 'not one line for each package'
+[[ $(grep -c 'bazelw: installing ' "$box/output") -eq 11 ]] || fail 'not one line for each package'
 [[ $(head -n 1 "$box/calls") == 'apt-get '*' update; DEBIAN_FRONTEND=noninteractive' ]] \
   || fail 'the first call is not apt-get update'
 [[ $(asked_for) == "$(sorted "$all_packages")" ]] || fail "apt-get installs $(asked_for)"
