@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "bytestream/base/check.h"
 #include "bytestream/base/entropy.h"
+#include "bytestream/runtime/runtime_slots.h"
 
 #ifndef NDEBUG
 #include <mutex>
@@ -87,9 +88,9 @@ void Unregister(int) {}
 
 HandleTable& HandleTable::Current() {
   Runtime& runtime = Runtime::Current();
-  std::unique_ptr<RuntimeExtension>& extension = runtime.extension();
-  if (extension == nullptr) extension = std::make_unique<HandleTable>(&runtime);
-  return static_cast<HandleTable&>(*extension);
+  std::unique_ptr<RuntimeExtension>& table = RuntimeSlots::Of(&runtime, RuntimeSlots::kHandles);
+  if (table == nullptr) table = std::make_unique<HandleTable>(&runtime);
+  return static_cast<HandleTable&>(*table);
 }
 
 HandleTable::HandleTable(Runtime* runtime)
