@@ -228,22 +228,33 @@ struct __attribute__((aligned(4))) dill_ipaddr {
      ENODEV     no interface of that name, or it has no address of that kind */
 int dill_ipaddr_local(struct dill_ipaddr* addr, const char* name, int port, int mode);
 
-/* Sets *addr to the address of `name`: an address as text, or a host's name, looked up in the hosts
-   file of the system; "localhost" and names below it are the loopback address even if it says
-   nothing. With a mode that prefers a kind the other one is taken if there is none of it.
+/* Sets *addr to the address of `name`: an address as text, or a host's name. A name is looked for in
+   the hosts file of the system; then "localhost" and names below it are the loopback address,
+   "invalid" and names below it are nobody's, and for others the name servers are asked. Only this
+   coroutine waits for them.
 
-   deadline   of the lookup. What the hosts file knows needs no waiting.
+   mode       one of the modes above. One that prefers a kind takes the other one if there is none
+              of it, or none came before the deadline.
+   deadline   of the lookup. What needs no name server needs no waiting.
 
    Returns 0, or -1 with errno:
      EINVAL     addr or name is NULL, port is not 0..65535, mode is out of range
-     EADDRNOTAVAIL  no address of that kind is known
-     ECANCELED  the coroutine is being closed */
+     EADDRNOTAVAIL  there is no such name, or it has no address of that kind; also an empty name,
+                and one that cannot be asked for: over 253 bytes, a part between dots over 63 bytes,
+                other characters than letters, digits, "-" and "_"
+     EHOSTUNREACH   no name server gave an answer
+     ETIMEDOUT, ECANCELED
+     EMFILE, ENFILE, ENOMEM  no descriptor or memory to ask with */
 int dill_ipaddr_remote(struct dill_ipaddr* addr, const char* name, int port, int mode,
                        int64_t deadline);
 
 /* As ipaddr_remote() for up to `naddrs` addresses, the preferred kind first; of DILL_IPADDR_IPV4
-   and DILL_IPADDR_IPV6 only that kind. Returns how many were set, 0 if none is known. EINVAL also
-   when naddrs is negative. */
+   and DILL_IPADDR_IPV6 only that kind. Both kinds are asked for at the same time; the second one is
+   not waited for when the first one fills the array. Within a kind, addresses of name servers are in
+   the order of RFC 6724, those of the hosts file in its order.
+
+   Returns how many were set, 0 if there is none, or -1 with errno as ipaddr_remote(), but for
+   EADDRNOTAVAIL. EINVAL also when naddrs is negative. */
 int dill_ipaddr_remotes(struct dill_ipaddr* addrs, int naddrs, const char* name, int port, int mode,
                         int64_t deadline);
 
@@ -309,6 +320,21 @@ int dill_tcp_accept_mem(int s, struct dill_ipaddr* addr, struct dill_tcp_storage
 int dill_tcp_connect(const struct dill_ipaddr* addr, int64_t deadline);
 int dill_tcp_connect_mem(const struct dill_ipaddr* addr, struct dill_tcp_storage* mem,
                          int64_t deadline);
+
+/* Connects to port `port` of the host `name` (as in ipaddr_remote()) by Happy Eyeballs (RFC 8305):
+   asks for its IPv6 and IPv4 addresses at the same time, begins with the first IPv6 one, or with an
+   IPv4 one if no other has come 50 ms later, and tries the next one, kinds in turn, whenever an
+   attempt has failed or has lasted 250 ms, without giving it up. The first connection is taken; all
+   else is cancelled and closed before the return. The handle is as tcp_connect()'s.
+
+   deadline   of the lookup and all attempts together.
+
+     EINVAL     name is NULL or empty, port is not 1..65535
+     EADDRNOTAVAIL  the name has no address
+     EHOSTUNREACH   no name server gave an answer
+     ETIMEDOUT
+     ECONNREFUSED and others of tcp_connect()  of the attempt that failed last, after all did */
+int dill_happyeyeballs_connect(const char* name, int port, int64_t deadline);
 
 /* Ends the outbound direction, after everything that was sent: the peer reads the end of the
    stream. Receiving goes on.
@@ -510,6 +536,8 @@ int tcp_accept_mem(int s, struct dill_ipaddr* addr, struct dill_tcp_storage* mem
 int tcp_connect(const struct dill_ipaddr* addr, int64_t deadline) __asm__("dill_tcp_connect");
 int tcp_connect_mem(const struct dill_ipaddr* addr, struct dill_tcp_storage* mem,
                     int64_t deadline) __asm__("dill_tcp_connect_mem");
+int happyeyeballs_connect(const char* name, int port,
+                          int64_t deadline) __asm__("dill_happyeyeballs_connect");
 int tcp_done(int s, int64_t deadline) __asm__("dill_tcp_done");
 int tcp_close(int s, int64_t deadline) __asm__("dill_tcp_close");
 int tcp_listener_fromfd(int fd) __asm__("dill_tcp_listener_fromfd");

@@ -1,10 +1,9 @@
-// The C calls for addresses.
+// The C calls for addresses and names.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -13,12 +12,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/c_call.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/resolve.h"
+#include "bytestream/net/tcp_by_name.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_convert.h"
+#include "bytestream/sockets_object.h"
 #define DILL_DISABLE_RAW_NAMES
 #include "bytestream/sockets.h"
 
@@ -69,27 +71,43 @@ int Local(dill_ipaddr* addr, const char* name, int port, int mode) {
 }
 
 // How many addresses were stored; or a negative errno.
-int Remotes(dill_ipaddr* addrs, int capacity, const char* name, int port, int mode) {
+int Remotes(dill_ipaddr* addrs, int capacity, const char* name, int port, int mode,
+            int64_t deadline) {
   const std::optional<AddressChoice> choice = ChoiceOf(mode);
   if (name == nullptr || capacity < 0 || (addrs == nullptr && capacity > 0) || !IsPort(port) ||
       !choice.has_value()) {
     return -EINVAL;
   }
-  if (const int error = Runtime::Current().CheckCancelled()) return -error;
-  if (*name == '\0') return 0;
-  const absl::StatusOr<std::vector<IpAddress>> addresses =
-      ResolveRemotes(name, static_cast<uint16_t>(port), *choice);
+  Runtime& runtime = Runtime::Current();
+  if (const int error = runtime.CheckCancelled()) return -error;
+  if (*name == '\0' || capacity == 0) return 0;
+  ResolveOptions options;
+  options.choice = *choice;
+  options.count_max = static_cast<size_t>(capacity);
+  const absl::StatusOr<std::vector<IpAddress>> addresses = ResolveRemotes(
+      &runtime, name, static_cast<uint16_t>(port), options, Deadline::FromMillis(deadline));
   const int error = StatusErrno(addresses.status());
   if (error == EADDRNOTAVAIL) return 0;
   if (error != 0) return -error;
-  const size_t count = std::min(addresses->size(), static_cast<size_t>(capacity));
-  for (size_t i = 0; i < count; ++i) ToIpaddr((*addresses)[i], &addrs[i]);
-  return static_cast<int>(count);
+  for (size_t i = 0; i < addresses->size(); ++i) ToIpaddr((*addresses)[i], &addrs[i]);
+  return static_cast<int>(addresses->size());
+}
+
+// A handle, or a negative errno.
+int ConnectByName(const char* name, int port, int64_t deadline) {
+  if (name == nullptr || *name == '\0' || !IsPort(port) || port == 0) return -EINVAL;
+  if (const int error = CheckNewHandle()) return -error;
+  const absl::StatusOr<int> fd = TcpConnectFdByName(
+      &Runtime::Current(), name, static_cast<uint16_t>(port), Deadline::FromMillis(deadline));
+  if (!fd.ok()) return -StatusErrno(fd.status());
+  return MakeStreamHandleOrClose(&kTcpFamily, *fd, nullptr);
 }
 
 }  // namespace
 }  // namespace halfpipe
 
+using halfpipe::EndCall;
+using halfpipe::EndCallWithResult;
 using halfpipe::FailCall;
 
 int dill_ipaddr_local(struct dill_ipaddr* addr, const char* name, int port, int mode) {
@@ -99,17 +117,18 @@ int dill_ipaddr_local(struct dill_ipaddr* addr, const char* name, int port, int 
 
 int dill_ipaddr_remote(struct dill_ipaddr* addr, const char* name, int port, int mode,
                        int64_t deadline) {
-  static_cast<void>(deadline);  // nothing that is looked up here needs waiting
-  const int count = halfpipe::Remotes(addr, 1, name, port, mode);
-  if (count < 0) return FailCall(-count);
-  return count > 0 ? 0 : FailCall(EADDRNOTAVAIL);
+  const int count = halfpipe::Remotes(addr, 1, name, port, mode, deadline);
+  if (count < 0) return EndCall(-count);
+  return EndCall(count > 0 ? 0 : EADDRNOTAVAIL);
 }
 
 int dill_ipaddr_remotes(struct dill_ipaddr* addrs, int naddrs, const char* name, int port, int mode,
                         int64_t deadline) {
-  static_cast<void>(deadline);
-  const int count = halfpipe::Remotes(addrs, naddrs, name, port, mode);
-  return count >= 0 ? count : FailCall(-count);
+  return EndCallWithResult(halfpipe::Remotes(addrs, naddrs, name, port, mode, deadline));
+}
+
+int dill_happyeyeballs_connect(const char* name, int port, int64_t deadline) {
+  return EndCallWithResult(halfpipe::ConnectByName(name, port, deadline));
 }
 
 const char* dill_ipaddr_str(const struct dill_ipaddr* addr, char* ipstr) {

@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,10 +17,8 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
-#include "bytestream/net/ip_address.h"
 #include "bytestream/net/listener.h"
-#include "bytestream/net/resolve.h"
-#include "bytestream/net/tcp.h"
+#include "bytestream/net/tcp_by_name.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
@@ -64,15 +61,7 @@ absl::StatusOr<FdStreamPtr> Connect(Runtime* runtime, const Destination& destina
   if (!destination.unix_path.empty()) {
     return UnixConnect(runtime, destination.unix_path, deadline);
   }
-  absl::StatusOr<std::vector<IpAddress>> addresses =
-      ResolveRemotes(destination.host, destination.port, AddressChoice::kPreferIpv4);
-  if (!addresses.ok()) return addresses.status();
-  absl::StatusOr<FdStreamPtr> stream;
-  for (const IpAddress& address : *addresses) {
-    stream = TcpConnect(runtime, address, deadline);
-    if (stream.ok()) break;
-  }
-  return stream;
+  return TcpConnectByName(runtime, destination.host, destination.port, deadline);
 }
 
 absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
