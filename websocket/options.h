@@ -1,6 +1,7 @@
 #ifndef HALFPIPE_WEBSOCKET_OPTIONS_H_
 #define HALFPIPE_WEBSOCKET_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -15,9 +16,9 @@ namespace halfpipe::websocket {
 // The same struct goes to the opening handshake (upgrade.h) and, with what that has agreed on, to
 // the Stream.
 //
-// Off by default in C++, and always in the C calls: a connection that keeps its contexts holds
-// about 320 KiB, 20 times the rest of it; and compressing secrets together with what an attacker
-// can choose tells the secrets' length. Who turns it on has thought of both.
+// Off by default in C++, and always in the C calls: a connection that keeps its contexts holds up
+// to 322 KiB for them, and compressing secrets together with what an attacker can choose tells the
+// secrets' length. Who turns it on has thought of both.
 struct DeflateOptions {
   bool enabled = false;
 
@@ -53,6 +54,11 @@ struct DeflateOptions {
   // byte over and over pass.
   uint32_t inflation_ratio_max = 256;
   uint64_t inflation_ratio_floor_bytes = uint64_t{1} << 20;
+
+  // What zlib may hold for the connection, both directions together. Where compressing would take
+  // more a message is sent as it is; where inflating would, receiving ends with ENOMEM. No bound by
+  // default: the parameters bound it (DeflaterMemoryMax(), InflaterMemoryMax()).
+  size_t memory_bytes_max = SIZE_MAX;
 };
 
 // Whether all of them are within their ranges.

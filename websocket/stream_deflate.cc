@@ -52,7 +52,7 @@ std::unique_ptr<Stream::Deflate> Stream::MakeDeflate(const Options& options) {
       .message_bytes_max = options.message_bytes_max,
       .ratio_max = ours.inflation_ratio_max,
       .ratio_floor_bytes = ours.inflation_ratio_floor_bytes};
-  return std::make_unique<Deflate>(outbound, inbound);
+  return std::make_unique<Deflate>(outbound, inbound, ours.memory_bytes_max);
 }
 
 // The payload of a compressed message of at most `message_bytes_max` bytes. Compressing can make a

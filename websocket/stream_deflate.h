@@ -1,6 +1,7 @@
 #ifndef HALFPIPE_WEBSOCKET_STREAM_DEFLATE_H_
 #define HALFPIPE_WEBSOCKET_STREAM_DEFLATE_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "websocket/core/utf8.h"
@@ -14,8 +15,11 @@ namespace halfpipe::websocket {
 
 // What a Stream has beside itself on a connection with compression. Private to it.
 struct Stream::Deflate {
-  Deflate(const Deflater::Options& outbound, const Inflater::Options& inbound)
-      : deflater(outbound, &memory), inflater(inbound, &memory) {}
+  Deflate(const Deflater::Options& outbound, const Inflater::Options& inbound,
+          size_t memory_bytes_max)
+      : memory({.bytes_max = memory_bytes_max}),
+        deflater(outbound, &memory),
+        inflater(inbound, &memory) {}
 
   ZlibMemory memory;
   Deflater deflater;

@@ -690,6 +690,35 @@ TEST_F(StreamDeflateTest, MemoryIsTakenLateAndGivenBack) {
   EXPECT_EQ(server_->deflate_memory_bytes(), 0u);
 }
 
+// No memory to compress with: the message goes as it is. None to inflate with: the end.
+TEST_F(StreamDeflateTest, WithoutMemory) {
+  for (const size_t bytes_max : {size_t{0}, size_t{20'000}, size_t{100'000}}) {
+    Options options = WithDeflate();
+    options.deflate.memory_bytes_max = bytes_max;
+    const std::string text = LargeText(40'000);
+    Script(options)
+        .ExpectWrite(FromServer().Text(text).str())
+        .ExpectWrite(FromServer().Text("Hello").str())
+        .ExpectWrite(FromServer().Close(1001).str());
+    EXPECT_THAT(server_->SendText(text, kNever), IsOk());
+    EXPECT_THAT(server_->SendText("Hello", kNever), IsOk());
+    EXPECT_LE(server_->deflate_memory_peak_bytes(), bytes_max);
+    server_.reset();
+  }
+  for (const Mode mode : kModes) {
+    Options options = WithDeflate();
+    options.deflate.memory_bytes_max = 20'000;  // The window is what is lacking.
+    Script(options).Deliver(FromClient().Text("plain").str() + Frame(kTextRsv1, kHello));
+    EXPECT_EQ(ReceiveBy(mode, server_.get()), Seen(mode, "plain"));
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(ReceiveBy(mode, server_.get()), absl::StrCat("errno ", ENOMEM));
+    }
+    EXPECT_EQ(server_->failure(), ENOMEM);
+    EXPECT_EQ(server_->deflate_memory_bytes(), 0u);
+    server_.reset();
+  }
+}
+
 TEST_F(StreamDeflateTest, DetachTakesWhatStillComes) {
   Connect(WithDeflate(), WithDeflate());
   ASSERT_THAT(client_->SendText("one", kNever), IsOk());
@@ -718,6 +747,7 @@ TEST_F(StreamDeflateTest, RepliesAreGathered) {
   }
   EXPECT_EQ(counts.writes, 10);
   EXPECT_EQ(counts.writes_more, 9);
+  server_.reset();  // It counts as long as it lives.
 }
 
 // A drop that ends before its first byte has dropped nothing, with and without compression.

@@ -12,7 +12,7 @@ namespace halfpipe::websocket {
 
 // The most that a Deflater holds, bytes; see zconf.h of zlib. The last two summands are for what
 // zlib calls small objects and for releases that keep a larger symbol buffer. With the defaults,
-// 15 and 8: 276 KiB while a context is kept.
+// 15 and 8: 280 KiB while a context is kept.
 constexpr size_t DeflaterMemoryMax(uint8_t window_bits, uint8_t mem_level) {
   const unsigned bits = window_bits < 9 ? 9 : window_bits;
   return (size_t{1} << (bits + 2)) + (size_t{1} << (mem_level + 9)) +
