@@ -82,25 +82,35 @@ ExitStatus Converse(Runtime* runtime, const Options& options) {
                                               : AcceptOne(runtime, *options.listen);
   if (!socket.ok()) return Fail(ExitStatus::kNoConnection, socket.status());
 
+  websocket::Options stream_options;
   if (client) {
     websocket::ClientUpgradeOptions request;
     request.target = options.destination->target;
     request.host = options.destination->host_field;
+    request.deflate = options.deflate;
+    websocket::ClientUpgradeResult result;
     const absl::Status upgraded =
-        websocket::ClientUpgrade(runtime, socket->get(), request, nullptr, deadline);
+        websocket::ClientUpgrade(runtime, socket->get(), request, &result, deadline);
     if (!upgraded.ok()) return Fail(ExitStatus::kRefused, upgraded);
+    stream_options.deflate_params = result.deflate;
   } else {
     deadline = Deadline::In(kOpenTime);
+    websocket::ServerUpgradeOptions upgrade;
+    upgrade.deflate = options.deflate;
     const absl::Status upgraded = websocket::ServerUpgrade(
-        runtime, socket->get(), websocket::ServerUpgradeOptions(),
-        [](const websocket::UpgradeRequest&) { return 0; }, deadline);
+        runtime, socket->get(), upgrade,
+        [&stream_options](const websocket::UpgradeRequest& request) {
+          stream_options.deflate_params = request.deflate;
+          return 0;
+        },
+        deadline);
     if (!upgraded.ok()) {
       static_cast<void>((*socket)->Close(Deadline::In(kRefuseTime)));
       return Fail(ExitStatus::kRefused, upgraded);
     }
   }
 
-  websocket::Options stream_options;
+  stream_options.deflate = options.deflate;
   stream_options.role = client ? websocket::Role::kClient : websocket::Role::kServer;
   stream_options.message_bytes_max = options.message_bytes_max;
   websocket::Stream stream(runtime, BytestreamPtr(socket->release()), stream_options);

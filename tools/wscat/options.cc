@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "bytestream/base/errno_status.h"
 #include "http/core/url.h"
+#include "tools/wsecho/deflate_flags.h"
 #include "tools/wsecho/flags.h"
 #include "websocket/core/close_code.h"
 
@@ -20,6 +21,7 @@ struct Raw {
   Options options;
   std::string listen;
   std::string close;
+  DeflateFlags deflate;
 };
 
 FlagSet Declare(Raw* raw) {
@@ -33,6 +35,7 @@ FlagSet Declare(Raw* raw) {
             "what to close with at the end (1000); 0: no code");
   flags.Add("message_bytes_max", &raw->options.message_bytes_max, "BYTES",
             "refuse larger messages with 1009 (16777216)");
+  raw->deflate.Declare(&flags);
   flags.Add("help", &raw->options.help, "print this");
   return flags;
 }
@@ -118,6 +121,9 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
   if (!raw.close.empty()) {
     if (absl::Status status = ParseClose(raw.close, &raw.options); !status.ok()) return status;
   }
+  const absl::StatusOr<websocket::DeflateOptions> deflate = raw.deflate.Options();
+  if (!deflate.ok()) return deflate.status();
+  raw.options.deflate = *deflate;
   return raw.options;
 }
 

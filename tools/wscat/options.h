@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "tools/wsecho/endpoint.h"
+#include "websocket/options.h"
 
 namespace halfpipe::tools {
 
@@ -34,6 +35,7 @@ struct Options {
   int close_code = 1000;  // 0: a Close without a code.
   std::string close_reason;
   uint64_t message_bytes_max = uint64_t{16} << 20;
+  websocket::DeflateOptions deflate;
 };
 
 // "ws://HOST[:PORT][/PATH][?QUERY]", "unix:PATH" or "ws+unix:PATH". EINVAL with a line for people:

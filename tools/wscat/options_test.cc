@@ -80,6 +80,17 @@ TEST(ParseOptionsTest, Everything) {
   EXPECT_EQ(options->message_bytes_max, 10u);
 }
 
+TEST(ParseOptionsTest, Compression) {
+  EXPECT_FALSE(ParseOptions({"ws://a/"})->deflate.enabled);
+  const absl::StatusOr<Options> options =
+      ParseOptions({"ws://a/", "--deflate", "--deflate_server_max_window_bits=9"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->deflate.enabled);
+  EXPECT_EQ(options->deflate.server_max_window_bits, 9);
+  EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "--deflate_level=1"}).status()), EINVAL);
+  EXPECT_THAT(HelpText(), HasSubstr("--deflate_level=LEVEL"));
+}
+
 TEST(ParseOptionsTest, NeedsExactlyOnePeer) {
   using Arguments = std::vector<std::string>;
   EXPECT_EQ(StatusErrno(ParseOptions({}).status()), EINVAL);

@@ -73,14 +73,15 @@ class RawServer {
   std::string url() const { return absl::StrCat("ws://127.0.0.1:", listener_.port(), "/"); }
   int Accept() { return listener_.Accept(); }
 
-  static void Upgrade(RawSocket* socket) {
+  static void Upgrade(RawSocket* socket, absl::string_view fields = "") {
     const std::string head = socket->ReceiveUntil("\r\n\r\n");
     const size_t at = head.find("Sec-WebSocket-Key: ");
     ASSERT_NE(at, std::string::npos) << head;
     char key[WS_KEY_SIZE];
     ASSERT_EQ(ws_response_key(head.substr(at + 19, 24).c_str(), key), 0);
     socket->Send(absl::StrCat("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
-                              "Connection: Upgrade\r\nSec-WebSocket-Accept: ", key, "\r\n\r\n"));
+                              "Connection: Upgrade\r\nSec-WebSocket-Accept: ", key, "\r\n", fields,
+                              "\r\n"));
   }
 
  private:
@@ -185,6 +186,36 @@ TEST(WscatTest, EchoesAsAServer) {
   Listening echo({"--echo"});
   ChildProcess cat({kProgram, echo.url()});
   ExpectEcho(&cat, &echo);
+}
+
+TEST(WscatTest, CompressesWhereBothDo) {
+  for (const std::vector<std::string>& ours :
+       {std::vector<std::string>{}, std::vector<std::string>{"--deflate", "--deflate_min_bytes=0"},
+        std::vector<std::string>{"--deflate", "--deflate_min_bytes=0",
+                                 "--deflate_server_max_window_bits=8",
+                                 "--deflate_client_max_window_bits=8"},
+        std::vector<std::string>{"--deflate", "--deflate_server_no_context_takeover",
+                                 "--deflate_client_no_context_takeover"}}) {
+    Listening echo({"--echo", "--deflate", "--deflate_level=9"});
+    std::vector<std::string> command = {kProgram, echo.url()};
+    command.insert(command.end(), ours.begin(), ours.end());
+    ChildProcess cat(command);
+    ExpectEcho(&cat, &echo);
+  }
+}
+
+// What wscat offers, and that it uses what comes of it.
+TEST(WscatTest, CompressionOnTheWire) {
+  RawServer server;
+  ChildProcess cat({kProgram, "--deflate", "--deflate_min_bytes=0", "--echo", server.url()});
+  RawSocket socket(server.Accept());
+  RawServer::Upgrade(&socket, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+  socket.Send(absl::string_view("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 9));
+  EXPECT_EQ(socket.Receive(13).substr(0, 2), "\xc1\x87");
+  socket.Send("\x88\x02\x03\xe8");
+  EXPECT_EQ(socket.Receive(8).substr(0, 2), "\x88\x82");
+  socket.EndSending();
+  EXPECT_EQ(cat.Wait(), 0);
 }
 
 // The type of a message comes back with it.

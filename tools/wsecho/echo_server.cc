@@ -60,17 +60,23 @@ void EchoServer::Accept() {
 
 void EchoServer::Serve(int fd) {
   auto socket = std::make_unique<FdStream>(runtime_, fd);
+  websocket::ServerUpgradeOptions upgrade;
+  upgrade.deflate = options_.deflate;
+  websocket::Options options;
   const absl::Status upgraded = websocket::ServerUpgradeOrPlain(
-      runtime_, socket.get(), websocket::ServerUpgradeOptions(),
-      [](const websocket::UpgradeRequest&) { return 0; }, AnswerPlain,
-      Deadline::In(options_.handshake_time));
+      runtime_, socket.get(), upgrade,
+      [&options](const websocket::UpgradeRequest& request) {
+        options.deflate_params = request.deflate;
+        return 0;
+      },
+      AnswerPlain, Deadline::In(options_.handshake_time));
   if (!upgraded.ok()) {
     // The answer is to arrive, and it would not if unread bytes made the end a reset.
     static_cast<void>(socket->Close(Deadline::In(options_.close_time)));
     return;
   }
-  websocket::Options options;
   options.role = websocket::Role::kServer;
+  options.deflate = options_.deflate;
   options.message_bytes_max = options_.message_bytes_max;
   websocket::Stream stream(runtime_, BytestreamPtr(socket.release()), options);
   const uint64_t id = next_id_++;

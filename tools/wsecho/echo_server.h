@@ -9,6 +9,7 @@
 #include "bytestream/net/listener.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "websocket/options.h"
 #include "websocket/stream.h"
 
 namespace halfpipe::tools {
@@ -27,6 +28,8 @@ class EchoServer {
   struct Options {
     // Larger messages are refused with 1009. Bytes.
     uint64_t message_bytes_max = uint64_t{16} << 20;
+    // Compression, for peers that offer it.
+    websocket::DeflateOptions deflate;
     // From the connection to the end of the opening handshake or of the plain answer.
     absl::Duration handshake_time = absl::Seconds(10);
     // From the end of a conversation to that of its connection.

@@ -14,11 +14,13 @@
 #include "bytestream/base/errno_status.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "tools/wsecho/deflate_flags.h"
 #include "tools/wsecho/echo_server.h"
 #include "tools/wsecho/endpoint.h"
 #include "tools/wsecho/flags.h"
 #include "tools/wsecho/listen.h"
 #include "tools/wsecho/termination.h"
+#include "websocket/options.h"
 
 namespace halfpipe::tools {
 namespace {
@@ -62,10 +64,12 @@ int Main(int argc, char** argv) {
   std::string listen = "127.0.0.1:8080";
   bool help = false;
   FlagSet flags;
+  DeflateFlags deflate;
   flags.Add("listen", &listen, "ADDRESS:PORT",
             "where to listen (127.0.0.1:8080); port 0 picks one; or unix:PATH");
   flags.Add("message_bytes_max", &options.message_bytes_max, "BYTES",
             "larger messages are refused with 1009 (16777216)");
+  deflate.Declare(&flags);
   flags.Add("help", &help, "print this");
   std::vector<std::string> others;
   absl::Status status = flags.Parse(Arguments(argc, argv), &others);
@@ -76,6 +80,9 @@ int Main(int argc, char** argv) {
   }
   if (!status.ok()) return Fail(kUsage, status.message());
   if (!others.empty()) return Fail(kUsage, absl::StrCat("what is ", others.front(), "?"));
+  const absl::StatusOr<websocket::DeflateOptions> deflate_options = deflate.Options();
+  if (!deflate_options.ok()) return Fail(kUsage, deflate_options.status().message());
+  options.deflate = *deflate_options;
   std::optional<Endpoint> endpoint = ParseEndpoint(listen);
   if (!endpoint.has_value()) {
     return Fail(kUsage,

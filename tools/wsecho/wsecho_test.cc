@@ -75,23 +75,30 @@ class Server {
 
 // Our client. The bound on what it receives is above the server's.
 std::unique_ptr<websocket::Stream> Open(Runtime* runtime,
-                                        absl::StatusOr<std::unique_ptr<FdStream>> socket) {
+                                        absl::StatusOr<std::unique_ptr<FdStream>> socket,
+                                        const websocket::DeflateOptions& deflate = {}) {
   EXPECT_TRUE(socket.ok()) << socket.status();
   if (!socket.ok()) return nullptr;
   websocket::ClientUpgradeOptions request;
   request.host = "localhost";
+  request.deflate = deflate;
+  websocket::ClientUpgradeResult result;
   const absl::Status upgraded =
-      websocket::ClientUpgrade(runtime, socket->get(), request, nullptr, Soon());
+      websocket::ClientUpgrade(runtime, socket->get(), request, &result, Soon());
   EXPECT_TRUE(upgraded.ok()) << upgraded;
   websocket::Options options;
+  options.deflate = deflate;
+  options.deflate_params = result.deflate;
   options.role = websocket::Role::kClient;
   options.message_bytes_max = uint64_t{64} << 20;
   return std::make_unique<websocket::Stream>(runtime, BytestreamPtr(socket->release()), options);
 }
 
-std::unique_ptr<websocket::Stream> Open(Runtime* runtime, const Server& server) {
+std::unique_ptr<websocket::Stream> Open(Runtime* runtime, const Server& server,
+                                        const websocket::DeflateOptions& deflate = {}) {
   return Open(runtime,
-              TcpConnect(runtime, IpAddress::Loopback(IpFamily::kIpv4, server.port()), Soon()));
+              TcpConnect(runtime, IpAddress::Loopback(IpFamily::kIpv4, server.port()), Soon()),
+              deflate);
 }
 
 absl::Span<const uint8_t> Bytes(absl::string_view text) {
@@ -129,6 +136,32 @@ TEST(WsechoTest, SendsEveryMessageBackWithItsType) {
   }
   EXPECT_TRUE(stream->Close(3001, "bye", Soon()).ok());
   EXPECT_EQ(stream->peer_close()->code, 3001);
+}
+
+TEST(WsechoTest, CompressesIfItIsToldTo) {
+  using websocket::DeflateParams;
+  Runtime runtime;
+  websocket::DeflateOptions deflate;
+  deflate.enabled = true;
+  Server plain;
+  EXPECT_EQ(Open(&runtime, plain, deflate)->options().deflate_params, std::nullopt);
+  Server any({"--deflate"});
+  EXPECT_EQ(Open(&runtime, any)->options().deflate_params, std::nullopt);
+  Server limited({"--deflate", "--deflate_server_no_context_takeover",
+                  "--deflate_client_no_context_takeover", "--deflate_server_max_window_bits=9",
+                  "--deflate_client_max_window_bits=10", "--deflate_min_bytes=1000",
+                  "--deflate_level=1", "--deflate_mem_level=1"});
+  for (const Server* server : {&any, &limited}) {
+    const auto stream = Open(&runtime, *server, deflate);
+    EXPECT_EQ(stream->options().deflate_params,
+              server == &any ? DeflateParams() : (DeflateParams{true, true, 9, 10}));
+    for (const size_t size : {0, 1, 999, 1000, 1 << 20}) {
+      ExpectEcho(stream.get(), MessageType::kText, std::string(size, 't'));
+      ExpectEcho(stream.get(), MessageType::kBinary, std::string(size, '\xff'));
+    }
+    EXPECT_GT(stream->deflate_memory_peak_bytes(), 0u);
+    EXPECT_TRUE(stream->Close(1000, "", Soon()).ok());
+  }
 }
 
 TEST(WsechoTest, ServesConnectionsSideBySide) {
@@ -233,7 +266,8 @@ TEST(WsechoTest, TheBoundCanBeChanged) {
 }
 
 TEST(WsechoTest, ExplainsWhatItCannotDo) {
-  for (const char* bad : {"--listen=here", "--port=80", "--message_bytes_max=many", "argument"}) {
+  for (const char* bad : {"--listen=here", "--port=80", "--message_bytes_max=many", "argument",
+                          "--deflate_level=1"}) {
     ChildProcess process({kProgram, bad});
     EXPECT_EQ(process.Finish(""), 1) << bad;
     EXPECT_THAT(process.errors(), StartsWith("wsecho: "));
