@@ -14,6 +14,12 @@ struct Peer {
   std::vector<std::string> probe;   // A command that succeeds if the peer is installed.
   std::vector<std::string> client;  // The command before a script's arguments.
   std::vector<std::string> server;
+  // Options of compression, JSON in the peer's own words, as the scripts take them.
+  struct Deflate {
+    std::string plain;       // Nothing asked for.
+    std::string no_context;  // Without context takeover, both ways.
+    std::string windows;     // Of 9 bits for the server's messages, 10 for the client's.
+  } deflate;
 };
 
 // npm's ws, under node; the package is at HALFPIPE_WS_MODULE, or where node finds it.

@@ -2,18 +2,23 @@
 
     websockets_client.py exchange URL               text, binary, 1 MiB, fragments, ping, close
     websockets_client.py await-close URL CODE REASON
+    websockets_client.py deflate URL DEFLATE        exchange, compressed; DEFLATE: arguments of its
+                                                    extension factory, as JSON
 
 Status 0 if everything was as it should be; else the reason is on standard error.
 """
 
 import asyncio
+import json
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 
-def open_socket(url):
-    return websockets.connect(url, compression=None, max_size=None, ping_interval=None)
+def open_socket(url, extensions=None):
+    return websockets.connect(
+        url, compression=None, max_size=None, ping_interval=None, extensions=extensions)
 
 
 async def expect_echo(socket, message):
@@ -26,19 +31,35 @@ async def expect_echo(socket, message):
     assert answer == whole, f"an echo of {len(answer)} differs"
 
 
+async def exchange_on(socket):
+    for message in (
+        "h\u00e9llo", "", "m" * (1 << 20), ["a", "\u00e9", "", "b"],
+        b"\0\xff\x80", b"", b"m" * (1 << 20), [b"a", b"\xc3", b"", b"\xa9"],
+    ):
+        await expect_echo(socket, message)
+    pong = await socket.ping("are you there")
+    await asyncio.wait_for(pong, 60)
+    await expect_echo(socket, "after the ping")
+    await socket.close(4001, "bye from the client")
+    # The answer repeats the code; a reason need not come back.
+    assert socket.close_code == 4001, socket.close_code
+
+
 async def exchange(url):
     async with open_socket(url) as socket:
-        for message in (
-            "h\u00e9llo", "", "m" * (1 << 20), ["a", "\u00e9", "", "b"],
-            b"\0\xff\x80", b"", b"m" * (1 << 20), [b"a", b"\xc3", b"", b"\xa9"],
-        ):
-            await expect_echo(socket, message)
-        pong = await socket.ping("are you there")
-        await asyncio.wait_for(pong, 60)
-        await expect_echo(socket, "after the ping")
-        await socket.close(4001, "bye from the client")
-        # The answer repeats the code; a reason need not come back.
-        assert socket.close_code == 4001, socket.close_code
+        await exchange_on(socket)
+
+
+async def deflate(url, arguments):
+    extensions = [ClientPerMessageDeflateFactory(**json.loads(arguments))]
+    async with open_socket(url, extensions) as socket:
+        agreed = socket.response_headers.get("Sec-WebSocket-Extensions", "")
+        print("extensions", agreed, flush=True)
+        # Text that repeats itself, within a message and from one to the next.
+        for i in range(20):
+            text = ",".join(f'{{"id": {i * j % 97}}}' for j in range(50 * i))
+            await expect_echo(socket, text.encode() if i % 2 else text)
+        await exchange_on(socket)
 
 
 async def await_close(url, code, reason):
@@ -54,7 +75,7 @@ async def await_close(url, code, reason):
 
 
 def main():
-    run = {"exchange": exchange, "await-close": await_close}[sys.argv[1]]
+    run = {"exchange": exchange, "await-close": await_close, "deflate": deflate}[sys.argv[1]]
     asyncio.run(run(*sys.argv[2:]))
 
 

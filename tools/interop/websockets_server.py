@@ -1,9 +1,18 @@
-"""Python's websockets as an echo server. What it does with a connection is in README.md."""
+"""Python's websockets as an echo server. What it does with a connection is in README.md.
+
+    websockets_server.py [DEFLATE]    DEFLATE: arguments of its extension factory, as JSON
+"""
 
 import asyncio
+import json
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
+EXTENSIONS = None
+if len(sys.argv) > 1:
+    EXTENSIONS = [ServerPerMessageDeflateFactory(**json.loads(sys.argv[1]))]
 
 
 def say(*words):
@@ -24,6 +33,8 @@ async def answer(socket, message):
 
 async def serve_connection(socket):
     say("connection", socket.path, socket.request_headers["Host"])
+    if EXTENSIONS:
+        say("extensions", socket.response_headers.get("Sec-WebSocket-Extensions", ""))
     try:
         async for message in socket:
             await answer(socket, message)
@@ -35,7 +46,8 @@ async def serve_connection(socket):
 
 async def main():
     async with websockets.serve(
-        serve_connection, "127.0.0.1", 0, compression=None, max_size=None, ping_interval=None
+        serve_connection, "127.0.0.1", 0, compression=None, max_size=None, ping_interval=None,
+        extensions=EXTENSIONS,
     ) as server:
         say("port", server.sockets[0].getsockname()[1])
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -2,6 +2,7 @@
 //
 //   ws_client.js exchange URL               text, binary, 1 MiB, fragments, ping, close
 //   ws_client.js await-close URL CODE REASON
+//   ws_client.js deflate URL DEFLATE        exchange, compressed; DEFLATE: its options, as JSON
 //
 // Status 0 if everything was as it should be; else the reason is on standard error.
 'use strict';
@@ -11,9 +12,12 @@ const WebSocket = require(process.env.HALFPIPE_WS_MODULE || 'ws');
 const closeOf = socket => new Promise(
     resolve => socket.once('close', (code, reason) => resolve([code, reason.toString()])));
 
-function open(url) {
+function open(url, perMessageDeflate = false) {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, {perMessageDeflate: false});
+    const socket = new WebSocket(url, {perMessageDeflate});
+    socket.once('upgrade', response => {
+      socket.agreed = response.headers['sec-websocket-extensions'] || '';
+    });
     socket.once('open', () => resolve(socket));
     socket.once('error', reject);
   });
@@ -30,8 +34,26 @@ async function expectEcho(socket, binary, pieces) {
   assert.ok(data.equals(Buffer.concat(pieces)), `an echo of ${data.length} bytes differs`);
 }
 
+async function deflate(url, options) {
+  const socket = await open(url, JSON.parse(options));
+  console.log(`extensions ${socket.agreed}`);
+  // Text that repeats itself, within a message and from one to the next.
+  for (let i = 0; i < 20; i++) {
+    const text = Array.from({length: 50 * i}, (_, j) => `{"id": ${i * j % 97}}`).join();
+    await expectEcho(socket, i % 2 === 1, [Buffer.from(text)]);
+  }
+  // As it is, between compressed ones.
+  const answer = messageOf(socket);
+  socket.send('plain', {compress: false});
+  assert.strictEqual((await answer).data.toString(), 'plain');
+  await exchangeOn(socket);
+}
+
 async function exchange(url) {
-  const socket = await open(url);
+  await exchangeOn(await open(url));
+}
+
+async function exchangeOn(socket) {
   for (const binary of [false, true]) {
     await expectEcho(socket, binary, [Buffer.from(binary ? [0, 255, 128] : 'h\u00e9llo')]);
     await expectEcho(socket, binary, [Buffer.alloc(0)]);
@@ -58,7 +80,7 @@ async function awaitClose(url, code, reason) {
 }
 
 const [mode, ...rest] = process.argv.slice(2);
-const run = {'exchange': exchange, 'await-close': awaitClose}[mode];
+const run = {exchange, deflate, 'await-close': awaitClose}[mode];
 run(...rest).then(() => process.exit(0), error => {
   console.error(error);
   process.exit(1);
