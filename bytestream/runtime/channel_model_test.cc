@@ -143,6 +143,7 @@ class Model {
     return std::next(waiting_.begin(), static_cast<int>(nth % waiting_.size()))->actor;
   }
 
+  bool done(int channel) const { return done_[channel]; }
   size_t transferred_count() const { return transferred_.size(); }
 
  private:
@@ -222,7 +223,7 @@ class Scenario {
         if (runtime_.SleepUntil(Deadline::In(absl::Seconds(Random(20)))) != 0) return;
       } else if (kind < 87) {
         Cancel(Random(2) == 0 ? Random(kActors) : model_.SomebodyWaiting(Random(1000)));
-      } else if (kind < 88) {
+      } else if (kind < 90) {
         Close(&slots_[Random(kSlots)]);
       }
       // So often that no operation yields by itself.
@@ -235,12 +236,13 @@ class Scenario {
     bundles_[actor].Cancel();
   }
 
-  // Ends a channel; a new one takes its place.
+  // Ends a channel. A new one takes its place, at once or the next time.
   void Close(int* slot) {
     const int channel = *slot;
+    const bool stays = !model_.done(channel) && Random(2) == 0;
     model_.Done(channel);
     channels_[channel].Done();
-    *slot = AddChannel();
+    if (!stays) *slot = AddChannel();
   }
 
   Deadline RandomDeadline() {
