@@ -1,0 +1,51 @@
+// The main() of tests: as GoogleTest's, and at the end of the run no descriptor that was not there
+// before is open, and no memory of a pool is mapped.
+//
+// The tests run in a thread of their own, so that what belongs to a thread (the runtime that
+// Runtime::Current() makes) has come to its end when the run is looked at. Signals to the process
+// go to that thread, as they would if there were only one.
+
+#include <pthread.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "bytestream/base/mapped_memory.h"
+#include "bytestream/testing/fd_leak_check.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace halfpipe {
+namespace {
+
+int RunTests() {
+  const std::set<std::string> before = OpenDescriptors();
+  int result = 0;
+  std::thread tests([&result] { result = RUN_ALL_TESTS(); });
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  tests.join();
+  for (const std::string& descriptor : OpenDescriptors()) {
+    if (before.count(descriptor) != 0) continue;
+    std::fprintf(stderr, "FAILED: the run left open: %s\n", descriptor.c_str());
+    result = 1;
+  }
+  if (const size_t bytes = MappedMemoryBytes(); bytes != 0) {
+    std::fprintf(stderr, "FAILED: the run left %zu bytes of pools mapped\n", bytes);
+    result = 1;
+  }
+  return result;
+}
+
+}  // namespace
+}  // namespace halfpipe
+
+int main(int argc, char** argv) {
+  testing::InitGoogleMock(&argc, argv);
+  return halfpipe::RunTests();
+}
