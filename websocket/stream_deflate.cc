@@ -243,7 +243,10 @@ absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
 // kMessageEnd, its message_bytes those of the inflated message; kPeerClosed or kFail.
 absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline) {
   while (event->kind == Kind::kNeedPayload) {
-    auto bytes = lower_->Peek(1, deadline);
+    // A stream that does not read ahead brings what it is asked for, which must then be all of it.
+    const size_t sure =
+        static_cast<size_t>(std::min<uint64_t>(event->frame_bytes_left, Bytestream::kPeekMax));
+    auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
     if (!bytes.ok()) return bytes.status();
     if (bytes->empty()) return EndOfStream();
     const absl::Span<uint8_t> piece = bytes->first(

@@ -29,6 +29,7 @@
 #include "websocket/deflate/deflater.h"
 #include "websocket/deflate/inflate_reference.h"
 #include "websocket/deflate/inflater.h"
+#include "websocket/deflate/zlib_memory.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
 #include "websocket/testing/bytes.h"

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -24,6 +25,7 @@
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/choppy_bytestream.h"
+#include "bytestream/testing/forwarding_bytestream.h"
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
@@ -212,6 +214,56 @@ TEST(StreamWireTest, RandomTrafficArrivesOnceAndInOrder) {
     ASSERT_EQ(bundle.Wait(ForEver()), 0);
     if (testing::Test::HasFailure()) return;
   }
+}
+
+// ---- Streams that do not read ahead -------------------------------------------------------------
+
+// Brings no byte that was not asked for.
+class ExactBytestream final : public ForwardingBytestream {
+ public:
+  // `peeks` is borrowed and outlives the stream.
+  ExactBytestream(BytestreamPtr inner, int* peeks)
+      : ForwardingBytestream(std::move(inner)), peeks_(peeks) {}
+
+  bool reads_ahead() const override { return false; }
+  size_t buffered() const override { return 0; }
+  absl::StatusOr<absl::Span<uint8_t>> Peek(size_t min, Deadline deadline) override {
+    ++*peeks_;
+    auto bytes = inner().Peek(min, deadline);
+    return bytes.ok() ? bytes->first(std::min(min, bytes->size())) : bytes;
+  }
+
+ private:
+  int* const peeks_;
+};
+
+TEST(StreamWireTest, CompressedPayloadIsAskedForInOnePiece) {
+  Runtime runtime;
+  PairOptions large;
+  large.capacity_bytes = 1 << 20;
+  auto [a, b] = MakePair(&runtime, large);
+  int peeks = 0;
+  Options options;
+  options.deflate_params = DeflateParams();
+  options.role = Role::kClient;
+  Stream client(&runtime, std::move(a), options);
+  options.role = Role::kServer;
+  Stream server(&runtime, BytestreamPtr(new ExactBytestream(std::move(b), &peeks)), options);
+  std::mt19937 random(1);
+  std::string payload;
+  for (int i = 0; i < 50'000; ++i) payload.push_back(static_cast<char>(random() % 64));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(client.Send(MessageType::kBinary, AsBytes(payload), kNever), IsOk());
+  }
+  for (int i = 0; i < 2; ++i) {
+    peeks = 0;
+    auto message = server.ReceiveView(kNever);
+    ASSERT_THAT(message, IsOk());
+    EXPECT_TRUE((*message)->text() == payload);
+    // Three fragments: a header in two or three steps, and the payload.
+    EXPECT_LE(peeks, 16);
+  }
+  EXPECT_THAT(server.Discard(kNever), IsOk());
 }
 
 // ---- Full pipes ---------------------------------------------------------------------------------
