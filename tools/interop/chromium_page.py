@@ -134,6 +134,7 @@ def try_page(browser, url):
         if time.monotonic() > end:
             raise RuntimeError("the page does not load")
     page.wait_for("document.getElementById('state').textContent === 'open'")
+    print("extensions", page.run("socket.extensions"))
     text = "h\u00e9llo \u4e16\u754c from a browser"
     page.type_and_send("text", text)
     page.wait_for_line("sent text: " + text)

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/interop/peer.h"
 #include "tools/wsecho/child_process.h"
@@ -16,17 +16,18 @@
 namespace halfpipe::tools {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
 constexpr char kChromium[] = "/usr/bin/chromium";
 
-TEST(ChromiumTest, ThePageSendsATextAndBytesAndSeesThemComeBack) {
-  if (!Installed("Chromium", {"test", "-x", kChromium}) ||
-      !Installed("Python 3, which drives Chromium,", {kPython, "-c", ""})) {
-    GTEST_SKIP() << "Chromium, or Python 3 which drives it, is not installed";
-  }
-  ChildProcess server({"tools/wsecho/wsecho", "--listen=127.0.0.1:0"});
+// Uses the page of a wsecho with `flags` as a person would. Returns what the browser says it agreed
+// on with it, and what it is.
+std::string Visit(const std::vector<std::string>& flags) {
+  ChildProcess server(With({"tools/wsecho/wsecho", "--listen=127.0.0.1:0"}, flags));
   std::string line = server.ReadLine();
   absl::string_view address = line;
-  ASSERT_TRUE(absl::ConsumePrefix(&address, "listening on ws://")) << line;
+  EXPECT_TRUE(absl::ConsumePrefix(&address, "listening on ws://")) << line;
 
   const std::string directory = getenv("TEST_TMPDIR");
   ChildProcess::Options options;
@@ -38,9 +39,31 @@ TEST(ChromiumTest, ThePageSendsATextAndBytesAndSeesThemComeBack) {
                        absl::StrCat("http://", address), absl::StrCat(directory, "/profile")},
                       options);
   EXPECT_EQ(driver.Finish(""), 0) << driver.errors();
-  EXPECT_TRUE(absl::StrContains(driver.output(), "Chrome/")) << driver.output();
   server.Signal(SIGTERM);
   EXPECT_EQ(server.Wait(), 0);
+  return driver.output();
+}
+
+class ChromiumTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!Installed("Chromium", {"test", "-x", kChromium}) ||
+        !Installed("Python 3, which drives Chromium,", {kPython, "-c", ""})) {
+      GTEST_SKIP() << "Chromium, or Python 3 which drives it, is not installed";
+    }
+  }
+};
+
+TEST_F(ChromiumTest, ThePageSendsATextAndBytesAndSeesThemComeBack) {
+  EXPECT_THAT(Visit({}), AllOf(HasSubstr("extensions \n"), HasSubstr("Chrome/")));
+}
+
+TEST_F(ChromiumTest, TheSameCompressed) {
+  EXPECT_THAT(Visit({"--deflate", "--deflate_min_bytes=0", "--deflate_server_max_window_bits=10",
+                     "--deflate_client_max_window_bits=9"}),
+              AllOf(HasSubstr("extensions permessage-deflate; server_max_window_bits=10; "
+                              "client_max_window_bits=9"),
+                    HasSubstr("Chrome/")));
 }
 
 }  // namespace
