@@ -112,6 +112,8 @@ absl::Status Stream::SendDeflated(MessageType type, absl::Span<const IoSlice> sl
     }
     if (!status.ok()) break;
     begun = true;
+    // Compressing takes its time, and a peer that reads fast leaves nothing to wait for.
+    if (state != Deflater::Status::kDone) runtime_->CountOperation();
   }
   runtime_->buffer_pool().Put(scratch);
   // The peer never sees what is in the window now.
@@ -256,6 +258,8 @@ absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Dead
     lower_->Consume(piece.size());
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) return status;
+    // Little payload may have been much to inflate.
+    if (event->kind == Kind::kNeedPayload) runtime_->CountOperation();
   }
   if (event->kind != Kind::kMessageEnd) return absl::OkStatus();
   absl::Status status = InflatePiece({}, /*last=*/true, event->opcode, sink);

@@ -266,6 +266,74 @@ TEST(StreamWireTest, CompressedPayloadIsAskedForInOnePiece) {
   EXPECT_THAT(server.Discard(kNever), IsOk());
 }
 
+// A long message leaves others their turns, however fast its bytes come and go.
+TEST(StreamWireTest, LongCompressedMessagesLeaveOthersTheirTurns) {
+  Runtime runtime;
+  PairOptions large;
+  large.capacity_bytes = 16 << 20;
+  auto [a, b] = MakePair(&runtime, large);
+  Options options;
+  options.deflate_params = DeflateParams();
+  options.deflate.level = 0;  // As many pieces of payload as of the message.
+  options.role = Role::kClient;
+  Stream client(&runtime, std::move(a), options);
+  options.role = Role::kServer;
+  Stream server(&runtime, std::move(b), options);
+  const std::string payload(size_t{3} * Runtime::kOperationsPerTurn * (16 << 10), 'x');
+  int turns = 0;
+  Bundle bundle(&runtime);
+  ASSERT_THAT(bundle.Go([&] {
+    while (runtime.Yield() == 0) ++turns;
+  }),
+              IsOk());
+  turns = 0;
+  ASSERT_THAT(client.Send(MessageType::kBinary, AsBytes(payload), kNever), IsOk());
+  EXPECT_GE(turns, 2);
+  turns = 0;
+  std::string received(payload.size(), '?');
+  const IoSpan whole(received.data(), received.size());
+  ASSERT_THAT(server.Receive(absl::MakeConstSpan(&whole, 1), kNever), IsOk());
+  EXPECT_GE(turns, 2);
+  EXPECT_TRUE(received == payload);
+}
+
+// In the middle of a compressed message each way.
+TEST(StreamWireTest, AbortEndsCompressedSendsAndReceives) {
+  for (const size_t capacity : {size_t{256}, size_t{16} << 20}) {
+    Runtime runtime;
+    PairOptions pair;
+    pair.capacity_bytes = capacity;
+    auto [a, b] = MakePair(&runtime, pair);
+    Options options;
+    options.deflate_params = DeflateParams();
+    options.deflate.level = 0;
+    options.role = Role::kClient;
+    Stream client(&runtime, std::move(a), options);
+    options.role = Role::kServer;
+    Stream server(&runtime, std::move(b), options);
+    const std::string payload(4 << 20, 'x');
+    int ended = 0;
+    Bundle bundle(&runtime);
+    ASSERT_THAT(bundle.Go([&] {
+      EXPECT_THAT(client.Send(MessageType::kBinary, AsBytes(payload), kNever), IsErrno(EBADF));
+      ++ended;
+    }),
+                IsOk());
+    ASSERT_THAT(bundle.Go([&] {
+      EXPECT_THAT(server.ReceiveView(kNever), IsErrno(EBADF));
+      ++ended;
+    }),
+                IsOk());
+    ASSERT_EQ(runtime.Yield(), 0);
+    EXPECT_EQ(ended, 0);
+    server.Abort();
+    client.Abort();
+    ASSERT_EQ(bundle.Wait(ForEver()), 0);
+    EXPECT_EQ(ended, 2);
+    EXPECT_THAT(client.SendText("more", kNever), IsErrno(EBADF));
+  }
+}
+
 // ---- Full pipes ---------------------------------------------------------------------------------
 
 // Neither reader waits to send its pongs, so both go on reading.
