@@ -99,7 +99,7 @@ void FdStream::Abort() noexcept {
   outbound_.Fail(EBADF);
   passed_.CloseAll();
   when_readable_ = nullptr;
-  readable_notice_.held_link.Unlink();
+  readable_notice_.DropHold();
   CloseFd(reset);
 }
 

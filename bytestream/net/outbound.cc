@@ -315,7 +315,7 @@ void Outbound::Fail(int error) {
   WakeTailWaiters(error_);
   if (error == EBADF) {
     when_writable_ = nullptr;
-    held_link.Unlink();
+    DropHold();
   } else if (when_writable_) {
     runtime_->HoldOutput(this);
   }

@@ -86,6 +86,7 @@ Runtime::~Runtime() {
   // What is posted may own what needs the runtime.
   post_queue_->Close();
   ready_.Forget();
+  if (implicit_) held_.Forget();
   extension_.reset();
   engine_.reset();
   GiveBackSpareStack();
@@ -183,7 +184,19 @@ void Runtime::CountOperation() {
 }
 
 void Runtime::HoldOutput(HeldOutput* output) {
-  if (!output->held_link.linked()) held_.PushBack(output);
+  if (output->held_link_.linked()) return;
+  output->held_by_ = this;
+  held_.PushBack(output);
+}
+
+void HeldOutput::DropHold() {
+  if (!held_link_.linked()) return;
+  // What stands next to it may be on a stack, or in a caller's memory, that has gone.
+  if (held_by_->ending()) {
+    held_link_.Forget();
+  } else {
+    held_link_.Unlink();
+  }
 }
 
 void Runtime::FireTimers() {
@@ -199,7 +212,7 @@ void Runtime::FireTimers() {
 
 void Runtime::ReleaseHeldOutput() {
   // What is held anew meanwhile stays for the next time.
-  IntrusiveList<HeldOutput, &HeldOutput::held_link> now;
+  IntrusiveList<HeldOutput, &HeldOutput::held_link_> now;
   while (HeldOutput* const output = held_.Front()) now.PushBack(output);
   NoWaitScope no_wait(this);
   while (HeldOutput* const output = now.PopFront()) output->ReleaseHeldOutput();

@@ -38,10 +38,19 @@ class HeldOutput {
   // released before the runtime waits; what cannot leave must not be held again but wait for its
   // descriptor, or the runtime would turn without rest.
   virtual void ReleaseHeldOutput() = 0;
-  ListLink held_link;
+
+  // Takes it off the list, if it is on it.
+  void DropHold();
 
  protected:
-  ~HeldOutput() = default;
+  HeldOutput() = default;
+  ~HeldOutput() { DropHold(); }
+
+ private:
+  friend class Runtime;
+
+  ListLink held_link_;
+  const Runtime* held_by_ = nullptr;  // while it is listed
 };
 
 // What sees every wait of a runtime; for tests that cancel or time out the N-th one.
@@ -281,7 +290,7 @@ class Runtime {
   Coroutine* current_ = &main_;
   Coroutine* finished_ = nullptr;  // its stack is to be given back by the next flow
   IntrusiveList<Coroutine, &Coroutine::ready_link> ready_;
-  IntrusiveList<HeldOutput, &HeldOutput::held_link> held_;
+  IntrusiveList<HeldOutput, &HeldOutput::held_link_> held_;
   size_t coroutine_count_ = 0;
   int switches_since_poll_ = 0;
   int operations_ = 0;

@@ -308,6 +308,30 @@ TEST_F(RuntimeTest, HeldOutputIsReleasedBeforeAPoll) {
   EXPECT_EQ(output.releases, 1);
 }
 
+// Hangs on a runtime and holds output when that ends.
+class HoldingExtension final : public RuntimeExtension, public HeldOutput {
+ public:
+  void ReleaseHeldOutput() override {}
+};
+
+// What else is listed may be in memory that has gone, as a caller's may when a thread ends.
+TEST(RuntimeThreadTest, HeldOutputOfAnEndingThreadTouchesNoOther) {
+  std::thread([] {
+    Runtime& runtime = Runtime::Current();
+    auto extension = std::make_unique<HoldingExtension>();
+    void* pages[2];
+    for (void*& page : pages) {
+      page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ASSERT_NE(page, MAP_FAILED);
+    }
+    runtime.HoldOutput(new (pages[0]) HoldingExtension);
+    runtime.HoldOutput(extension.get());
+    runtime.HoldOutput(new (pages[1]) HoldingExtension);
+    runtime.extension() = std::move(extension);
+    for (void* const page : pages) EXPECT_EQ(munmap(page, 4096), 0);
+  }).join();
+}
+
 TEST_F(RuntimeTest, HeldOutputIsReleasedWhileCoroutinesStayReady) {
   Bundle bundle(&runtime_);
   Go(&bundle, [&] {
