@@ -40,8 +40,10 @@ class ChannelEnd final : public HandleObject {
   ChannelEnd(ChannelPair* pair, int index) : pair_(pair), index_(index) {}
 
   void* Query(const void* type) override { return type == &kChannelType ? this : nullptr; }
+  bool in_callers_memory() const override;
   void Close() noexcept override;
   void Dispose() noexcept override;
+  // Nobody is woken: whoever waits will never run again.
   bool Abandon() noexcept override;
 
   // The direction that such an operation at this end is about.
@@ -98,9 +100,10 @@ void ChannelEnd::Close() noexcept {
 
 void ChannelEnd::Dispose() noexcept { pair_->EndIsGone(); }
 
-// The caller's storage may have gone before the runtime. Nothing in it needs to be freed.
+bool ChannelEnd::in_callers_memory() const { return pair_->in_callers_storage(); }
+
 bool ChannelEnd::Abandon() noexcept {
-  if (!pair_->in_callers_storage()) Dispose();
+  Dispose();
   return true;
 }
 

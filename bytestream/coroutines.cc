@@ -27,6 +27,8 @@ class BundleObject final : public HandleObject {
 
   void* Query(const void* type) override { return type == &kBundleType ? &bundle_ : nullptr; }
 
+  bool in_callers_memory() const override { return in_callers_storage_; }
+
   int CheckClose() override { return bundle_.JoinIsDeadlock() ? EDEADLK : 0; }
 
   void TakenOver() noexcept override { bundle_.TakeOwnership(); }

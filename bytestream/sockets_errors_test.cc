@@ -2,11 +2,13 @@
 // afterwards, and every other errno that a system call can have, is in sockets_fault_test.cc.
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -312,6 +314,51 @@ TEST_F(SocketsErrorsTest, NoMemoryForTheTableOfHandles) {
     EXPECT_FAILS(ENOMEM, tcp_listen_mem(&addr_, 10, &tcp_listener_storage_));
   }
   for (const int h : bundles) EXPECT_EQ(hclose(h), 0);
+}
+
+// A connection that comes when the table of handles has filled up meanwhile is not lost: its number
+// was kept for it before the wait.
+TEST_F(SocketsErrorsTest, AnAcceptHasItsHandleBeforeItWaits) {
+  for (const Call& accept : Accepts()) {
+    SCOPED_TRACE(accept.name);
+    const bool tcp = std::string(accept.name).find("tcp") == 0;
+    int s = 0;
+    const int h = go([](const Call* call, int* result) { *result = call->make(); }(&accept, &s));
+    const int client = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::vector<int> bundles;
+    std::deque<dill_bundle_storage> storages;
+    // Nothing is allocated but chunks of the table.
+    int error = 0;
+    while (error == 0 && bundles.size() < 5'000) {
+      storages.emplace_back();
+      AllocationFault fault(0);
+      const int b = bundle_mem(&storages.back());
+      if (b < 0) {
+        error = errno;
+      } else {
+        bundles.push_back(b);
+      }
+    }
+    EXPECT_EQ(error, ENOMEM);
+    {
+      AllocationFault fault(0);
+      fault.FailOn();
+      if (tcp) {
+        EXPECT_EQ(connect(client, dill_ipaddr_sockaddr(&addr_), dill_ipaddr_len(&addr_)), 0);
+      } else {
+        sockaddr_un address = {};
+        address.sun_family = AF_UNIX;
+        path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
+        EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+      }
+      EXPECT_EQ(bundle_wait(h, -1), 0);
+    }
+    EXPECT_GT(s, 0);
+    EXPECT_EQ(hclose(s), 0);
+    EXPECT_EQ(close(client), 0);
+    EXPECT_EQ(hclose(h), 0);
+    for (const int b : bundles) EXPECT_EQ(hclose(b), 0);
+  }
 }
 
 TEST_F(SocketsErrorsTest, NoMemoryForAStack) {

@@ -101,7 +101,7 @@ namespace {
 
 // Accepts, and makes the connection's object at `place`: the handle, or a negative errno.
 int AcceptInto(const SocketFamily* family, int s, std::optional<IpAddress>* peer, void* place,
-               bool in_callers_storage, int64_t deadline) {
+               bool in_callers_storage, HandleReservation* reservation, int64_t deadline) {
   absl::StatusOr<int> fd(-1);
   {
     PinnedHandle pin(s);
@@ -111,26 +111,25 @@ int AcceptInto(const SocketFamily* family, int s, std::optional<IpAddress>* peer
     fd = listener->Accept(Deadline::FromMillis(deadline), peer);
     if (!fd.ok()) return -StatusErrno(fd.status());
   }
-  HandleTable& table = HandleTable::Current();
   // Whether the coroutine has been cancelled meanwhile is not asked: the connection would be lost.
-  if (const int error = table.CheckRoom()) return OrClose(-error, *fd);
-  const int number =
-      table.Make(new (place) SocketObject(table.runtime(), *fd, family, in_callers_storage));
-  HALFPIPE_CHECK(number > 0);
-  return number;
+  return reservation->Fill(new (place)
+                               SocketObject(&Runtime::Current(), *fd, family, in_callers_storage));
 }
 
 }  // namespace
 
 int AcceptHandle(const SocketFamily* family, int s, std::optional<IpAddress>* peer, void* memory,
                  int64_t deadline) {
-  if (const int error = CheckNewHandle()) return -error;
-  // Memory first, for the same reason.
+  HandleTable& table = HandleTable::Current();
+  if (const int error = table.runtime()->CheckCancelled()) return -error;
+  // Number and memory first, for what has been accepted cannot be put back.
+  HandleReservation reservation(&table);
+  if (const int error = reservation.error()) return -error;
   const bool in_callers_storage = memory != nullptr;
   void* const place =
       in_callers_storage ? memory : ::operator new(sizeof(SocketObject), std::nothrow);
   if (place == nullptr) return -ENOMEM;
-  const int number = AcceptInto(family, s, peer, place, in_callers_storage, deadline);
+  const int number = AcceptInto(family, s, peer, place, in_callers_storage, &reservation, deadline);
   if (number < 0 && !in_callers_storage) ::operator delete(place);
   return number;
 }

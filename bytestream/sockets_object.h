@@ -33,6 +33,7 @@ class SocketObject final : public FdStream, public HandleObject {
         in_callers_storage_(in_callers_storage) {}
 
   void* Query(const void* type) override;
+  bool in_callers_memory() const override { return in_callers_storage_; }
   void Close() noexcept override { Abort(); }
   void Dispose() noexcept override;
 
@@ -54,6 +55,7 @@ class ListenerObject final : public Listener, public HandleObject {
       : Listener(runtime, fd), family_(family), in_callers_storage_(in_callers_storage) {}
 
   void* Query(const void* type) override;
+  bool in_callers_memory() const override { return in_callers_storage_; }
   void Close() noexcept override { Abort(); }
   void Dispose() noexcept override;
 

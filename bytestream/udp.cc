@@ -42,6 +42,7 @@ class UdpObject final : public UdpSocket, public HandleObject {
     if (type == &kStreamInfoType) return static_cast<StreamInfoSource*>(this);
     return nullptr;
   }
+  bool in_callers_memory() const override { return in_callers_storage_; }
   void Close() noexcept override { Abort(); }
   void Dispose() noexcept override {
     if (in_callers_storage_) {

@@ -46,6 +46,9 @@ class HttpSocket final : public HandleObject {
     return type == &kHttpType ? this : nullptr;
   }
   bool runs_user_code() const override { return lower_object->runs_user_code(); }
+  bool in_callers_memory() const override {
+    return in_callers_storage_ || lower_object->in_callers_memory();
+  }
   void Close() noexcept override { exchange.Abort(); }
   void Dispose() noexcept override {
     if (in_callers_storage_) {

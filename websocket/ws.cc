@@ -50,6 +50,7 @@ class WsSocket final : public HandleObject {
     return nullptr;
   }
   bool runs_user_code() const override { return lower_object->runs_user_code(); }
+  bool in_callers_memory() const override { return !on_heap_ || lower_object->in_callers_memory(); }
   void Close() noexcept override { stream.Abort(); }
   void Dispose() noexcept override {
     if (on_heap_) {

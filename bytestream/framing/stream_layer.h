@@ -39,6 +39,9 @@ class StreamLayer final : public HandleObject {
     return nullptr;
   }
   bool runs_user_code() const override { return lower_object->runs_user_code(); }
+  bool in_callers_memory() const override {
+    return in_callers_storage_ || lower_object->in_callers_memory();
+  }
   void Close() noexcept override { socket.Abort(); }
   void Dispose() noexcept override {
     if (in_callers_storage_) {

@@ -39,6 +39,9 @@ class TermObject final : public HandleObject {
     return nullptr;
   }
   bool runs_user_code() const override { return lower_object_->runs_user_code(); }
+  bool in_callers_memory() const override {
+    return in_callers_storage_ || lower_object_->in_callers_memory();
+  }
   void Close() noexcept override {
     socket.Close();
     lower_object_->Close();

@@ -44,6 +44,14 @@ class HandleSlots {
 
   // A number for `value` (not null), or 0 with *error set: kFull at kLiveMax live numbers.
   int Acquire(void* value, Error* error) {
+    const int number = Reserve(error);
+    if (number > 0) Fill(number, value, /*note=*/0);
+    return number;
+  }
+
+  // The same in two steps. A reserved number counts for kLiveMax and finds nothing; it is to be
+  // filled, or given back as if it had never been asked for. `note` is kept for ReleaseNext().
+  int Reserve(Error* error) {
     *error = Prepare();
     if (*error != Error::kNone) return 0;
     uint32_t index = 0;
@@ -52,20 +60,42 @@ class HandleSlots {
       free_head_ = At(index)->next_free;
       --free_count_;
     } else {
-      // While fewer than kLiveMax are live and fewer than kFreeMin free, one was never used.
+      // While fewer than kLiveMax are taken and fewer than kFreeMin free, one was never used.
       index = fresh_++;
       At(index)->generation = first_generation_;
     }
-    Slot* const slot = At(index);
+    ++taken_count_;
+    ++reserved_count_;
+    return static_cast<int>(At(index)->generation << kIndexBits | index);
+  }
+  void Fill(int number, void* value, uint32_t note) {
+    Slot* const slot = At(static_cast<uint32_t>(number) & kIndexMask);
     slot->value = value;
-    ++live_count_;
-    return static_cast<int>(slot->generation << kIndexBits | index);
+    slot->note = note;
+    --reserved_count_;
+  }
+  void Unreserve(int number) {
+    const uint32_t index = static_cast<uint32_t>(number) & kIndexMask;
+    --taken_count_;
+    --reserved_count_;
+    if (index + 1 == fresh_ && At(index)->generation == first_generation_) {
+      --fresh_;
+      return;
+    }
+    // To the front: the number was in nobody's hands, and may come next.
+    if (free_count_ == 0) {
+      free_tail_ = index;
+    } else {
+      At(index)->next_free = free_head_;
+    }
+    free_head_ = index;
+    ++free_count_;
   }
 
-  // What the next Acquire() would fail with; if it says kNone, Acquire() succeeds.
+  // What the next Acquire() or Reserve() would fail with; if it says kNone, that succeeds.
   Error Prepare() {
     if (free_count_ >= kFreeMin) return Error::kNone;
-    if (live_count_ >= kLiveMax) return Error::kFull;
+    if (taken_count_ >= kLiveMax) return Error::kFull;
     Slot*& chunk = chunks_[fresh_ >> kChunkBits];
     if (chunk == nullptr) chunk = new (std::nothrow) Slot[kChunkSlots];
     return chunk == nullptr ? Error::kNoMemory : Error::kNone;
@@ -90,31 +120,35 @@ class HandleSlots {
     }
     free_tail_ = index;
     ++free_count_;
-    --live_count_;
+    --taken_count_;
   }
 
   // For the end of a table: ends the next live number in the order of slots, returns its value and
-  // sets *number; null when there is none left. *cursor is 0 at first.
-  void* ReleaseNext(uint32_t* cursor, int* number) {
-    while (live_count_ > 0 && *cursor + 1 < fresh_) {
+  // sets *number and *note; null when there is none left. *cursor is 0 at first.
+  void* ReleaseNext(uint32_t* cursor, int* number, uint32_t* note) {
+    while (live_count() > 0 && *cursor + 1 < fresh_) {
       const uint32_t index = ++*cursor;
       Slot* const slot = At(index);
       void* const value = slot->value;
       if (value == nullptr) continue;
       *number = static_cast<int>(slot->generation << kIndexBits | index);
+      *note = slot->note;
       Release(*number);
       return value;
     }
     return nullptr;
   }
 
-  uint32_t live_count() const { return live_count_; }
+  uint32_t live_count() const { return taken_count_ - reserved_count_; }
 
  private:
   struct Slot {
-    void* value = nullptr;  // null while free
+    void* value = nullptr;  // null while free or reserved
     uint32_t generation = 0;
-    uint32_t next_free = 0;  // only while queued, and not of the last one
+    union {
+      uint32_t next_free = 0;  // only while queued, and not of the last one
+      uint32_t note;           // only while live
+    };
   };
 
   static constexpr uint32_t kIndexMask = (uint32_t{1} << kIndexBits) - 1;
@@ -141,7 +175,8 @@ class HandleSlots {
   uint32_t free_head_ = 0;
   uint32_t free_tail_ = 0;
   uint32_t free_count_ = 0;
-  uint32_t live_count_ = 0;
+  uint32_t taken_count_ = 0;     // live or reserved
+  uint32_t reserved_count_ = 0;  // of these
   Slot* chunks_[kChunkCount] = {};
 };
 

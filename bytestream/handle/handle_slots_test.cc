@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <random>
 #include <unordered_map>
@@ -73,12 +74,141 @@ TEST(HandleSlotsTest, ReleaseNextEndsEachOnce) {
   slots.Release(second);
   uint32_t cursor = 0;
   int number = 0;
-  EXPECT_EQ(slots.ReleaseNext(&cursor, &number), kValue);
+  uint32_t note = 7;
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), kValue);
   EXPECT_EQ(number, first);
-  EXPECT_EQ(slots.ReleaseNext(&cursor, &number), kValue);
+  EXPECT_EQ(note, 0u);
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), kValue);
   EXPECT_EQ(number, third);
-  EXPECT_EQ(slots.ReleaseNext(&cursor, &number), nullptr);
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), nullptr);
   EXPECT_EQ(slots.Find(first), nullptr);
+}
+
+// A reserved number is nobody's until it is filled, and nothing has happened if it never is.
+TEST(HandleSlotsTest, Reserve) {
+  Tiny slots(1);
+  Tiny::Error error;
+  int other;
+  const int first = slots.Reserve(&error);
+  ASSERT_GT(first, 0);
+  EXPECT_EQ(slots.Find(first), nullptr);
+  EXPECT_EQ(slots.live_count(), 0u);
+  const int second = slots.Acquire(&other, &error);
+  EXPECT_NE(second, first);
+  slots.Fill(first, kValue, /*note=*/5);
+  EXPECT_EQ(slots.Find(first), kValue);
+  EXPECT_EQ(slots.Find(second), &other);
+  EXPECT_EQ(slots.live_count(), 2u);
+  // The end of the table passes over one that is reserved.
+  EXPECT_GT(slots.Reserve(&error), 0);
+  uint32_t cursor = 0;
+  int number = 0;
+  uint32_t note = 0;
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), kValue);
+  EXPECT_EQ(note, 5u);
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), &other);
+  EXPECT_EQ(note, 0u);
+  EXPECT_EQ(slots.ReleaseNext(&cursor, &number, &note), nullptr);
+}
+
+TEST(HandleSlotsTest, GivenBackIsAsNeverAskedFor) {
+  Tiny slots(1);
+  Tiny::Error error;
+  for (const bool churned : {false, true}) {
+    for (int i = 0; i < 100 && churned; ++i) slots.Release(slots.Acquire(kValue, &error));
+    const int number = slots.Reserve(&error);
+    slots.Unreserve(number);
+    for (int i = 0; i < 100; ++i) {
+      const int again = slots.Reserve(&error);
+      EXPECT_EQ(again, number);
+      slots.Unreserve(again);
+    }
+    // In another order.
+    const int first = slots.Reserve(&error);
+    const int second = slots.Reserve(&error);
+    EXPECT_EQ(first, number);
+    slots.Unreserve(first);
+    const int live = slots.Acquire(kValue, &error);
+    slots.Unreserve(second);
+    EXPECT_EQ(slots.Find(live), kValue);
+    EXPECT_EQ(slots.Find(second), nullptr);
+    EXPECT_EQ(slots.live_count(), 1u);
+    slots.Release(live);
+  }
+}
+
+TEST(HandleSlotsTest, ReservedCountsForTheLimit) {
+  Tiny slots(0);
+  Tiny::Error error;
+  std::vector<int> numbers;
+  for (uint32_t i = 0; i < Tiny::kLiveMax; ++i) {
+    numbers.push_back(slots.Reserve(&error));
+    ASSERT_GT(numbers.back(), 0);
+  }
+  EXPECT_EQ(slots.Reserve(&error), 0);
+  EXPECT_EQ(error, Tiny::Error::kFull);
+  EXPECT_EQ(slots.Acquire(kValue, &error), 0);
+  slots.Unreserve(numbers[3]);
+  EXPECT_GT(slots.Acquire(kValue, &error), 0);
+  EXPECT_EQ(slots.Reserve(&error), 0);
+  for (const int number : numbers) {
+    if (number != numbers[3]) slots.Unreserve(number);
+  }
+  EXPECT_EQ(slots.live_count(), 1u);
+}
+
+// Reserving and giving back among others does not bring a number back early.
+TEST(HandleSlotsTest, ReservingKeepsTheDistance) {
+  Tiny slots(2);
+  Tiny::Error error;
+  std::map<int, uint64_t> last;
+  uint64_t given = 0;
+  const auto seen = [&](int number) {
+    const auto [it, fresh] = last.try_emplace(number, given);
+    if (!fresh) {
+      ASSERT_GE(given - it->second, Tiny::kReuseDistance) << number;
+      it->second = given;
+    }
+    ++given;
+  };
+  std::vector<int> live;
+  std::vector<int> reserved;
+  std::mt19937 random(20'261);
+  for (int i = 0; i < 20'000; ++i) {
+    switch (random() % 5) {
+      case 0:
+        if (const int number = slots.Reserve(&error)) reserved.push_back(number);
+        break;
+      case 1:
+        if (!reserved.empty()) {
+          std::swap(reserved[random() % reserved.size()], reserved.back());
+          slots.Unreserve(reserved.back());
+          reserved.pop_back();
+        }
+        break;
+      case 2:
+        if (!reserved.empty()) {
+          slots.Fill(reserved.back(), kValue, 0);
+          seen(reserved.back());
+          live.push_back(reserved.back());
+          reserved.pop_back();
+        }
+        break;
+      case 3:
+        if (const int number = slots.Acquire(kValue, &error)) {
+          seen(number);
+          live.push_back(number);
+        }
+        break;
+      default:
+        if (!live.empty()) {
+          std::swap(live[random() % live.size()], live.back());
+          slots.Release(live.back());
+          live.pop_back();
+        }
+    }
+    ASSERT_EQ(slots.live_count(), live.size());
+  }
 }
 
 // Whatever the order of opening and closing: no number comes back before kReuseDistance others.

@@ -27,6 +27,9 @@ struct Abandoned {
 };
 std::atomic<Abandoned*> all_abandoned{nullptr};
 
+// What the slots keep of an object, so that the end of the table need not ask it.
+enum Note : uint32_t { kInOwnMemory, kInCallersMemory };
+
 void KeepAbandoned(HandleObject* object) {
   Abandoned* const entry = new Abandoned{object, all_abandoned.load(std::memory_order_relaxed)};
   while (!all_abandoned.compare_exchange_weak(entry->next, entry)) {
@@ -96,12 +99,18 @@ HandleTable& HandleTable::Current() {
 HandleTable::HandleTable(Runtime* runtime)
     : runtime_(runtime), slots_(RandomGeneration()), background_(runtime) {}
 
+// The memory of a caller is touched only where a Runtime object ends, within the caller's reach.
 HandleTable::~HandleTable() {
   uint32_t cursor = 0;
   int number = 0;
-  while (void* const value = slots_.ReleaseNext(&cursor, &number)) {
+  uint32_t note = 0;
+  while (void* const value = slots_.ReleaseNext(&cursor, &number, &note)) {
     HandleObject* const object = static_cast<HandleObject*>(value);
     Unregister(number);
+    if (note == kInCallersMemory && runtime_->ending()) {
+      KeepAbandoned(object);
+      continue;
+    }
     const bool in_use = Pinned(object);
     object->closed_ = true;
     if (in_use || !object->Abandon()) KeepAbandoned(object);
@@ -110,15 +119,32 @@ HandleTable::~HandleTable() {
 
 int HandleTable::CheckRoom() { return ErrorNumber(slots_.Prepare()); }
 
-int HandleTable::Make(HandleObject* object) {
-  HALFPIPE_CHECK(!object->closed_);
+// A number that is nobody's yet, or a negative errno.
+int HandleTable::Reserve() {
   for (;;) {
     Slots::Error error = Slots::Error::kNone;
-    const int number = slots_.Acquire(object, &error);
+    const int number = slots_.Reserve(&error);
     if (error != Slots::Error::kNone) return -ErrorNumber(error);
     if (Register(number)) return number;
-    slots_.Release(number);
+    slots_.Fill(number, this, kInOwnMemory);
+    slots_.Release(number);  // to its next generation
   }
+}
+
+void HandleTable::Unreserve(int number) {
+  slots_.Unreserve(number);
+  Unregister(number);
+}
+
+void HandleTable::Fill(int number, HandleObject* object) {
+  HALFPIPE_CHECK(!object->closed_);
+  slots_.Fill(number, object, object->in_callers_memory() ? kInCallersMemory : kInOwnMemory);
+}
+
+int HandleTable::Make(HandleObject* object) {
+  const int number = Reserve();
+  if (number > 0) Fill(number, object);
+  return number;
 }
 
 void HandleTable::Forget(int handle) {

@@ -39,8 +39,9 @@ class HandleTable final : public RuntimeExtension {
   static HandleTable& Current();
 
   explicit HandleTable(Runtime* runtime);
-  // Closes the objects that are left, but those that suspended coroutines are in: these are left
-  // alone, for what would have to be woken may be gone.
+  // Closes the objects that are left, but those that suspended coroutines are in and, where the
+  // runtime is ending by itself, those that are in memory of a caller: these are left alone, for
+  // what would have to be woken or closed may be gone.
   ~HandleTable() override;
   HandleTable(const HandleTable&) = delete;
   HandleTable& operator=(const HandleTable&) = delete;
@@ -50,7 +51,7 @@ class HandleTable final : public RuntimeExtension {
   ABSL_MUST_USE_RESULT int Make(HandleObject* object);
 
   // 0 if there is room for one more handle, else EMFILE or ENOMEM. To be asked before beginning
-  // what could not be taken back.
+  // what could not be taken back. Where there is a wait in between, see HandleReservation.
   ABSL_MUST_USE_RESULT int CheckRoom();
 
   // The object of a handle, borrowed, or null. Only for use without a switch of coroutines in
@@ -82,11 +83,49 @@ class HandleTable final : public RuntimeExtension {
   Runtime* runtime() { return runtime_; }
 
  private:
+  friend class HandleReservation;
+
+  int Reserve();
+  void Unreserve(int number);
+  void Fill(int number, HandleObject* object);
   void Forget(int handle);
 
   Runtime* const runtime_;
   Slots slots_;
   Bundle background_;
+};
+
+// A number that is kept for an object that is yet to come, so that making its handle cannot fail
+// after a wait. Nobody finds it before.
+//
+// Example:
+//   HandleReservation reservation(&table);
+//   if (const int error = reservation.error()) return -error;
+//   ... wait for a connection ...
+//   return reservation.Fill(new Connection(...));
+class HandleReservation {
+ public:
+  explicit HandleReservation(HandleTable* table) : table_(table), number_(table->Reserve()) {}
+  ~HandleReservation() {
+    if (number_ > 0) table_->Unreserve(number_);
+  }
+  HandleReservation(const HandleReservation&) = delete;
+  HandleReservation& operator=(const HandleReservation&) = delete;
+
+  // 0, EMFILE or ENOMEM.
+  int error() const { return number_ < 0 ? -number_ : 0; }
+
+  // As HandleTable::Make(), and does not fail. To be called once, without an error().
+  int Fill(HandleObject* object) {
+    const int number = number_;
+    number_ = 0;
+    table_->Fill(number, object);
+    return number;
+  }
+
+ private:
+  HandleTable* const table_;
+  int number_;
 };
 
 // Holds the object of a handle in place for the length of a call, while others may close it.

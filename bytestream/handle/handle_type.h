@@ -50,6 +50,11 @@ class HandleObject : private SocketFaces {
   // True if Close() may call functions of the user's: the object's own, or those of a layer below.
   virtual bool runs_user_code() const { return false; }
 
+  // True if the object, or a layer below that is its own, lives in memory of the caller. That may be
+  // gone when the runtime of a thread ends with the handle still open, so it is asked by
+  // HandleTable::Make() already, and nothing of the object is touched then: it is left as it is.
+  virtual bool in_callers_memory() const { return false; }
+
   // An errno that forbids closing now (EDEADLK), or 0. Asked before anything is done.
   virtual int CheckClose() { return 0; }
 
@@ -66,7 +71,8 @@ class HandleObject : private SocketFaces {
 
   // Called instead of both when the runtime ends with the handle still open. Code of the user must
   // not run here. False: it would have to, or coroutines that will never run again still refer to
-  // the object, so that it is left as it is. Not called while a call is in progress; the object is left then too.
+  // the object, so that it is left as it is. Not called while a call is in progress, nor where
+  // a caller's memory may be gone; the object is left then too.
   virtual bool Abandon() noexcept {
     if (runs_user_code()) return false;
     Close();
