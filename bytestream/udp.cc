@@ -33,8 +33,8 @@ inline constexpr HandleType kUdpType{"UDP socket"};
 // A UDP socket behind a handle.
 class UdpObject final : public UdpSocket, public HandleObject {
  public:
-  UdpObject(Runtime* runtime, int fd, bool in_callers_storage)
-      : UdpSocket(runtime, fd), in_callers_storage_(in_callers_storage) {}
+  UdpObject(Runtime* runtime, const UdpDescriptor& opened, bool in_callers_storage)
+      : UdpSocket(runtime, opened), in_callers_storage_(in_callers_storage) {}
 
   void* Query(const void* type) override {
     if (type == &kUdpType) return static_cast<UdpSocket*>(this);
@@ -76,14 +76,14 @@ int Open(dill_ipaddr* local, const dill_ipaddr* remote, void* memory) {
   if (const int error = Convert(local, &from)) return -error;
   if (const int error = Convert(remote, &to)) return -error;
   if (const int error = CheckNewHandle()) return -error;
-  const absl::StatusOr<int> fd = UdpOpenFd(OrNull(from), OrNull(to), UdpOptions());
-  if (!fd.ok()) return -StatusErrno(fd.status());
+  const absl::StatusOr<UdpDescriptor> opened = UdpOpenFd(OrNull(from), OrNull(to), UdpOptions());
+  if (!opened.ok()) return -StatusErrno(opened.status());
   HandleTable& table = HandleTable::Current();
-  UdpObject* const object = memory != nullptr ? new (memory) UdpObject(table.runtime(), *fd, true)
-                                              : new (std::nothrow)
-                                                    UdpObject(table.runtime(), *fd, false);
+  UdpObject* const object = memory != nullptr
+                                ? new (memory) UdpObject(table.runtime(), *opened, true)
+                                : new (std::nothrow) UdpObject(table.runtime(), *opened, false);
   if (object == nullptr) {
-    close(*fd);
+    close(opened->fd);
     return -ENOMEM;
   }
   // CheckNewHandle() has seen to it that there is room; nothing has switched since.

@@ -92,9 +92,9 @@ TEST(UdpFaultTest, Open) {
       fault.set_armed(true);
       int s = Outcome(udp_open(&local, connected ? &remote : nullptr));
       fault.set_armed(false);
-      const bool matters =
-          fault.hit() && fault.error() != EINTR &&
-          Among(fault.call(), {Syscall::kSocket, Syscall::kBind, Syscall::kConnect});
+      const bool matters = fault.hit() && fault.error() != EINTR &&
+                           Among(fault.call(), {Syscall::kSocket, Syscall::kBind, Syscall::kConnect,
+                                                Syscall::kGetpeername});
       if (matters) {
         EXPECT_EQ(s, -fault.error());
       }

@@ -21,17 +21,6 @@ namespace {
 // More than any datagram has.
 constexpr size_t kAnyBytesMax = 65536;
 
-IpFamily FamilyOf(int fd) {
-  const absl::StatusOr<IpAddress> local = LocalAddress(fd);
-  return local.ok() ? local->family() : IpFamily::kIpv4;
-}
-
-// What the system made of the address that it was given: "any address" has become a real one.
-std::optional<IpAddress> RemoteOf(int fd) {
-  const absl::StatusOr<IpAddress> peer = PeerAddress(fd);
-  return peer.ok() ? std::optional<IpAddress>(*peer) : std::nullopt;
-}
-
 int SetInt(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : errno;
 }
@@ -84,8 +73,8 @@ absl::Status ReceiveStatus(int error) {
 
 }  // namespace
 
-absl::StatusOr<int> UdpOpenFd(IpAddress* local, const IpAddress* remote,
-                              const UdpOptions& options) {
+absl::StatusOr<UdpDescriptor> UdpOpenFd(IpAddress* local, const IpAddress* remote,
+                                        const UdpOptions& options) {
   absl::Status status = CheckAddresses(local, remote);
   if (!status.ok()) return status;
   const IpFamily family = local != nullptr    ? local->family()
@@ -115,9 +104,17 @@ absl::StatusOr<int> UdpOpenFd(IpAddress* local, const IpAddress* remote,
     const int error = errno;
     return ErrnoStatus(error, absl::StrCat("there is no way to ", remote->ToString()));
   }
+  UdpDescriptor opened;
+  opened.fd = fd;
+  opened.family = family;
+  if (remote != nullptr) {
+    const absl::StatusOr<IpAddress> peer = PeerAddress(fd);
+    if (!peer.ok()) return peer.status();
+    opened.remote = *peer;
+  }
   if (local != nullptr) local->set_port(port);
   std::move(closer).Cancel();
-  return fd;
+  return opened;
 }
 
 // Blocks of the pool for as many bytes as a list has, or a datagram may have: for lists that skip,
@@ -186,9 +183,9 @@ class UdpSocket::Blocks {
   bool ok_ = false;
 };
 
-UdpSocket::UdpSocket(Runtime* runtime, int fd)
-    : runtime_(runtime), fd_(fd), remote_(RemoteOf(fd)), family_(FamilyOf(fd)) {
-  runtime_->engine().Attach(&entry_, fd);
+UdpSocket::UdpSocket(Runtime* runtime, const UdpDescriptor& opened)
+    : runtime_(runtime), fd_(opened.fd), remote_(opened.remote), family_(opened.family) {
+  runtime_->engine().Attach(&entry_, fd_);
 }
 
 UdpSocket::~UdpSocket() { Abort(); }

@@ -33,6 +33,15 @@ struct UdpOptions {
 };
 
 // A UDP socket that the caller owns, non-blocking and close-on-exec.
+struct UdpDescriptor {
+  int fd = -1;
+  IpFamily family = IpFamily::kIpv4;
+  // What the system made of the remote address ("any address" has become a real one), if there is
+  // one.
+  std::optional<IpAddress> remote;
+};
+
+// Opens one.
 //
 // local   where datagrams are received and come from; port 0 lets the system choose one, which is
 //         written back. Null: the system chooses an IPv4 address, or one of the remote's family, at
@@ -42,7 +51,8 @@ struct UdpOptions {
 // Never waits. Errors: EINVAL (addresses of two families, a remote without port, an option),
 // EADDRINUSE, EADDRNOTAVAIL, EACCES, EAFNOSUPPORT, EMFILE and what else socket(2), bind(2) and
 // connect(2) say.
-absl::StatusOr<int> UdpOpenFd(IpAddress* local, const IpAddress* remote, const UdpOptions& options);
+absl::StatusOr<UdpDescriptor> UdpOpenFd(IpAddress* local, const IpAddress* remote,
+                                        const UdpOptions& options);
 
 // Datagrams over UDP (RFC 768): each is delivered whole, or not at all; they may be lost, doubled or
 // come in another order. As a MessageSocket it speaks to its remote; then what that class says of
@@ -60,16 +70,16 @@ absl::StatusOr<int> UdpOpenFd(IpAddress* local, const IpAddress* remote, const U
 //
 // Example:
 //   IpAddress local = IpAddress::Any(IpFamily::kIpv4, 5555);
-//   absl::StatusOr<int> fd = UdpOpenFd(&local, nullptr, UdpOptions());
-//   if (!fd.ok()) return fd.status();
-//   UdpSocket socket(&runtime, *fd);
+//   absl::StatusOr<UdpDescriptor> opened = UdpOpenFd(&local, nullptr, UdpOptions());
+//   if (!opened.ok()) return opened.status();
+//   UdpSocket socket(&runtime, *opened);
 //   IpAddress from;
 //   absl::StatusOr<size_t> size = socket.ReceiveFrom({&span, 1}, &from, deadline);
 //   if (size.ok()) socket.Send(&from, {&slice, 1});
 class UdpSocket : public MessageSocket, public StreamInfoSource {
  public:
-  // Takes over `fd`, as UdpOpenFd() makes it. `runtime` is borrowed and outlives the object.
-  UdpSocket(Runtime* runtime, int fd);
+  // Takes over what UdpOpenFd() has made. `runtime` is borrowed and outlives the object.
+  UdpSocket(Runtime* runtime, const UdpDescriptor& opened);
   // As Abort(). Not final: an object in storage of the caller's may be derived from it.
   ~UdpSocket() override;
   UdpSocket(const UdpSocket&) = delete;

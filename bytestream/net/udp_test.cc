@@ -34,9 +34,9 @@ const Deadline kNow = Deadline::Immediately();
 class UdpTest : public testing::TestWithParam<IpFamily> {
  protected:
   UdpTest() : server_address_(IpAddress::Loopback(GetParam(), 0)) {
-    const absl::StatusOr<int> fd = UdpOpenFd(&server_address_, nullptr, UdpOptions());
-    if (!fd.ok()) return;
-    server_ = std::make_unique<UdpSocket>(&runtime_, *fd);
+    const absl::StatusOr<UdpDescriptor> opened = UdpOpenFd(&server_address_, nullptr, UdpOptions());
+    if (!opened.ok()) return;
+    server_ = std::make_unique<UdpSocket>(&runtime_, *opened);
     client_ = Open(&server_address_);
     client_address_ = *LocalAddress(client_->fd());
   }
@@ -212,11 +212,11 @@ TEST_P(UdpTest, SharedPort) {
   UdpOptions options;
   options.reuse_port = true;
   IpAddress shared = IpAddress::Loopback(GetParam(), 0);
-  const int first = *UdpOpenFd(&shared, nullptr, options);
-  const absl::StatusOr<int> second = UdpOpenFd(&shared, nullptr, options);
+  const UdpDescriptor first = *UdpOpenFd(&shared, nullptr, options);
+  const absl::StatusOr<UdpDescriptor> second = UdpOpenFd(&shared, nullptr, options);
   ASSERT_TRUE(second.ok()) << second.status();
-  close(first);
-  close(*second);
+  close(first.fd);
+  close(second->fd);
 }
 
 // The machine of the remote says that nobody is there; the next call is told, once.
