@@ -236,7 +236,8 @@ class Stream final : public MessageSocket {
                                Deadline deadline);
   absl::Status WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
                              Deadline deadline);
-  absl::Status WriteControl(Opcode opcode, absl::Span<const uint8_t> payload, Deadline deadline);
+  absl::Status WriteControl(Opcode opcode, absl::Span<const uint8_t> payload, Deadline deadline,
+                            bool or_tail = false);
   absl::Status SendCloseLocked(int code, absl::string_view reason, Deadline deadline);
   MaskKey NextMaskKey();
   void QueuePong(absl::Span<const uint8_t> payload);

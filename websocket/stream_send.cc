@@ -231,13 +231,16 @@ absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun,
 }
 
 // Writes a control frame between others: the caller has the outbound direction, or nobody has.
+// `or_tail`: nobody makes the call again, so what a shortage keeps back goes to the tail.
 absl::Status Stream::WriteControl(Opcode opcode, absl::Span<const uint8_t> payload,
-                                  Deadline deadline) {
+                                  Deadline deadline, bool or_tail) {
   uint8_t frame[kMaxControlFrameSize];
   const size_t size = MessageSender(options_.role)
                           .ControlFrame(opcode, payload, NextMaskKey(), absl::MakeSpan(frame));
   const IoSlice slice(frame, size);
-  return lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+  if (!or_tail || !IsShortage(StatusErrno(status))) return status;
+  return lower_->WriteTail(absl::MakeConstSpan(&slice, 1));
 }
 
 absl::Status Stream::SendCloseLocked(int code, absl::string_view reason, Deadline deadline) {
@@ -290,8 +293,8 @@ void Stream::FlushOutboxLocked(bool pongs_only) {
     absl::Status status;
     {
       NoWaitScope no_wait(runtime_);
-      status =
-          WriteControl(close ? Opcode::kClose : Opcode::kPong, payload, Deadline::Immediately());
+      status = WriteControl(close ? Opcode::kClose : Opcode::kPong, payload,
+                            Deadline::Immediately(), /*or_tail=*/true);
     }
     if (status.ok()) {
       (close ? close_queued_ : pong_queued_) = false;

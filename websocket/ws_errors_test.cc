@@ -233,6 +233,40 @@ TEST_P(WsErrorsTest, NoMemoryForTheHandshake) {
   }
 }
 
+// What the library sends of its own accord, a pong or the Close for a breach of the protocol, nobody
+// could send again: a shortage at that moment only delays it.
+TEST_P(WsErrorsTest, AShortageDoesNotLosePongOrClose) {
+  if (GetParam() == Transport::kPair) GTEST_SKIP() << "makes no system calls";
+  for (const int error : {ENOBUFS, ENOMEM}) {
+    const auto [a, b] = ConnectedHandles(GetParam());
+    const int s = ws_attach_server(a, WS_TEXT | WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
+    ASSERT_GT(s, 0);
+    // A ping whose mask is 0 (RFC 6455 section 5.5.2).
+    ASSERT_EQ(bsend(b, "\x89\x82\0\0\0\0hi", 8, -1), 0);
+    {
+      SyscallFault fault({Syscall::kSendmsg}, 0, error);
+      EXPECT_EQ(Outcome(ws_recv(s, nullptr, nullptr, 0, now() + 10)), -ETIMEDOUT);
+      EXPECT_TRUE(fault.hit());
+    }
+    char pong[4];
+    EXPECT_EQ(brecv(b, pong, sizeof(pong), -1), 0);
+    EXPECT_EQ(std::string(pong, 4), "\x8a\x02hi");
+    // An orphan continuation (section 5.4).
+    ASSERT_EQ(bsend(b, "\x80\x80\0\0\0\0", 6, -1), 0);
+    {
+      SyscallFault fault({Syscall::kSendmsg}, 0, error);
+      EXPECT_EQ(Outcome(ws_recv(s, nullptr, nullptr, 0, -1)), -EPROTO);
+      EXPECT_TRUE(fault.hit());
+    }
+    char close[4];
+    EXPECT_EQ(brecv(b, close, sizeof(close), -1), 0);
+    EXPECT_EQ(close[0], '\x88');
+    EXPECT_EQ(close[2] << 8 | (close[3] & 0xff), 1002);
+    EXPECT_EQ(hclose(s), 0);
+    EXPECT_EQ(hclose(b), 0);
+  }
+}
+
 // Of a list above sixteen pieces nothing is sent or received.
 TEST_P(WsErrorsTest, NoMemoryForALongList) {
   Connect();
