@@ -40,7 +40,7 @@ int dill_ipc_sendfd(int s, int fd, int64_t deadline);
                 no memory, or 64 were waiting already. brecv() has the byte
      EPIPE      the stream has ended
      ECONNRESET the connection failed
-     ENOMEM     no memory to receive into: receiving is over
+     EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC  nothing left to wait or to receive with; call again
      EBUSY      another coroutine is receiving
      EBADF, ENOTSUP  not a handle (any more), not a Unix connection */
 int dill_ipc_recvfd(int s, int64_t deadline);

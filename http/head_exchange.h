@@ -47,7 +47,7 @@ namespace halfpipe::http {
 //   ETIMEDOUT, ECANCELED  nothing was sent, nothing received is lost: call again
 //   EBUSY       another coroutine is in that direction, or in Detach()
 //   EBADF       Abort() was called
-//   ENOMEM      (receiving) no memory for the receive buffer
+//   ENOMEM      (receiving) no memory for the receive buffer; nothing is lost: call again
 //
 // Callers may be blocked when Abort() is called; the object outlives them.
 //

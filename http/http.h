@@ -30,7 +30,7 @@
    - hclose() never waits; it closes the bytestream below too.
    - EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that waits: the system had no
      descriptor or memory for it. Nothing was done, nothing is lost: make the call again, but for
-     attach and detach, which close, and for the ENOMEM that is named.
+     attach and detach, which close.
    - Where ECONNRESET is named the system may say more of the network: EHOSTUNREACH, ENETUNREACH,
      ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO.
 
@@ -136,9 +136,10 @@ int dill_http_sendfield(int s, const char* name, const char* value, int64_t dead
                 larger ones (or NULL), 8193 bytes always do.
      EPROTO     the line is not one that we accept: malformed, or of another version than HTTP/1.1
                 (a later minor version is fine), or above a limit: 8192 bytes in a line, its CRLF
-   not counted; 16384 bytes and 100 fields in the head. Every later receive says so too. EINVAL a
-   start line is wanted where fields are due, or the other way round ECONNRESET the connection
-   failed, or ended inside the head ENOMEM     no memory for the receive buffer; receiving is over
+                not counted; 16384 bytes and 100 fields in the head. Every later receive says so
+                too.
+     EINVAL     a start line is wanted where fields are due, or the other way round
+     ECONNRESET the connection failed, or ended inside the head
      ETIMEDOUT, ECANCELED
      EBADF, ENOTSUP, EBUSY
    and those named with the call. */

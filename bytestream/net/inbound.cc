@@ -99,8 +99,7 @@ int Inbound::Attempt(Destination* destination, size_t reserve) {
       HALFPIPE_CHECK(!spare.empty());
       destination->pieces[count++] = {spare.data(), spare.size()};
     } else if (count == 0) {
-      Fail(ENOMEM);
-      return error_;
+      return ENOMEM;  // a shortage like others: nothing was received
     }
   }
   const IoResult result = source_->ReceiveSome(absl::MakeConstSpan(destination->pieces, count),
