@@ -146,7 +146,7 @@ absl::Status PrefixSocket::FillPartial(absl::Span<const IoSpan> slices, uint64_t
   }
   absl::Status status = TakeRest(discard ? nullptr : &to, deadline);
   const int error = StatusErrno(status);
-  if (error == ETIMEDOUT || error == ECANCELED) {
+  if (error == ETIMEDOUT || error == ECANCELED || IsShortage(error)) {
     const uint64_t received = rest_size_ - rest_left_;
     if (discard) {
       aside_.SaveDiscarded(received);

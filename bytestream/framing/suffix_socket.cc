@@ -23,7 +23,7 @@ absl::Status EnterStatus(int error) {
 
 bool WasInterrupted(const absl::Status& status) {
   const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED;
+  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
 }
 
 }  // namespace
