@@ -17,6 +17,7 @@
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
 #include "bytestream/sockets.h"
+#include "bytestream/socks5.h"
 #include "bytestream/udp.h"
 #include "http/http.h"
 #include "websocket/ws.h"

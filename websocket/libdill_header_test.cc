@@ -51,6 +51,8 @@ TEST(LibdillHeaderTest, BothSpellingsAreOneFunction) {
   EXPECT_EQ(reinterpret_cast<void*>(&chsend), reinterpret_cast<void*>(&dill_chsend));
   EXPECT_EQ(reinterpret_cast<void*>(&msend), reinterpret_cast<void*>(&dill_msend));
   EXPECT_EQ(reinterpret_cast<void*>(&http_attach), reinterpret_cast<void*>(&dill_http_attach));
+  EXPECT_EQ(reinterpret_cast<void*>(&socks5_client_connect),
+            reinterpret_cast<void*>(&dill_socks5_client_connect));
   static_assert(CHSEND == 1 && CHRECV == 2 && sizeof(chstorage) == sizeof(dill_chstorage));
   static_assert(sizeof(ws_storage) == sizeof(dill_ws_storage));
   static_assert(WS_BINARY == 0 && WS_TEXT == 1 && WS_NOHTTP == 2 && WS_KEY_SIZE == 32);
