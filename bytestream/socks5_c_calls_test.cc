@@ -523,6 +523,24 @@ coroutine void ClientOfSweep(int s, WaitFault* fault, int error, struct ipaddr a
   hclose(s);
 }
 
+int g_socket = -1;  // what CloseIt closes
+int CloseIt(const char*, const char*) {
+  EXPECT_EQ(hclose(g_socket), 0);
+  return 1;
+}
+
+// The function that decides may close the very connection.
+TEST_F(Socks5CallsTest, ClosedByTheDecision) {
+  auto s = Connect();
+  g_socket = s.first;
+  Send(s.second, Bytes({5, 1, 2, 1, 1}) + "u" + Bytes({1}) + "p");
+  EXPECT_FAILS(EBADF, socks5_proxy_auth(s.first, CloseIt, -1));
+  EXPECT_EQ(Receive(s.second, 2), Bytes({5, 2}));
+  char byte;
+  EXPECT_FAILS(EPIPE, brecv(s.second, &byte, 1, -1));
+  EXPECT_EQ(hclose(s.second), 0);
+}
+
 // The client at each of its waits, over sockets and over a protocol of the user's own.
 TEST_F(Socks5CallsTest, SweepOfTheClient) {
   for (const Transport transport : {Transport::kPair, Transport::kUnix, Transport::kUser}) {

@@ -24,6 +24,7 @@
 #include "bytestream/proxy/socks5_codec.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/choppy_bytestream.h"
+#include "bytestream/testing/fault_bytestream.h"
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
@@ -593,6 +594,29 @@ TEST_F(Socks5TalkTest, OverChoppyPairs) {
 TEST_F(Socks5TalkTest, ClientTimesOutOrIsCancelledAtEachWait) { Sweep(true); }
 
 TEST_F(Socks5TalkTest, ProxyTimesOutOrIsCancelledAtEachWait) { Sweep(false); }
+
+// Whichever call of the stream fails, its errno is what is told, and nothing else is done.
+TEST_F(Socks5TalkTest, EachCallFails) {
+  for (const int error : {ECONNRESET, ENOBUFS, ENOMEM, EMFILE, EHOSTUNREACH, EPIPE}) {
+    for (const bool in_client : {false, true}) {
+      const int calls = SweepFaults(error, [&](FaultPlan& plan) {
+        auto [a, b] = MakePair(&runtime_);
+        FaultPlan never(-1, 0);
+        FaultBytestream client(std::move(a), in_client ? &plan : &never);
+        FaultBytestream proxy(std::move(b), in_client ? &never : &plan);
+        const TalkResult result = Talk(&client, &proxy, true);
+        const absl::Status& own = in_client ? result.client : result.proxy;
+        const absl::Status& other = in_client ? result.proxy : result.client;
+        EXPECT_THAT(own, IsErrno(plan.hit() ? error : 0));
+        // The proxy's last call is behind the talk.
+        if (in_client || !plan.hit()) {
+          EXPECT_EQ(other.ok(), !plan.hit());
+        }
+      });
+      EXPECT_GE(calls, 6);
+    }
+  }
+}
 
 // Writes that are blocked: nothing has left, so that is an error and no tail.
 TEST_F(Socks5Test, WritesThatBlock) {
