@@ -154,7 +154,9 @@ TEST_P(Socks5TransportTest, WholeTalk) {
   ASSERT_EQ(ipaddr_remote(&v6, "2001:db8::7", 443, IPADDR_IPV6, -1), 0);
   for (const bool password : {false, true}) {
     for (int way = 0; way < 4; ++way) {
-      auto [client, proxy] = Connect(GetParam());
+      const std::pair<int, int> ends = Connect(GetParam());
+      const int client = ends.first;
+      const int proxy = ends.second;
       ASSERT_GT(client, 0);
       ASSERT_GT(proxy, 0);
       Proxied seen;

@@ -638,9 +638,10 @@ TEST_F(Socks5Test, WritesThatBlock) {
 }
 
 TEST_F(Socks5Test, AbortedDuringTheTalk) {
-  auto [client, proxy] = MakePair(&runtime_);
+  const std::pair<BytestreamPtr, BytestreamPtr> ends = MakePair(&runtime_);
+  Bytestream* const client = ends.first.get();
   Bundle bundle(&runtime_);
-  ASSERT_EQ(Start(&bundle, [&] { EXPECT_THAT(Connect(client.get()), IsErrno(EBADF)); }), 0);
+  ASSERT_EQ(Start(&bundle, [&] { EXPECT_THAT(Connect(client), IsErrno(EBADF)); }), 0);
   client->Abort();
   EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
 }
