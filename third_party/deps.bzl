@@ -108,7 +108,10 @@ def system_deps():
         system_library,
         name = "openssl",
         debian_package = "libssl-dev",
-        targets = {":crypto": ["libcrypto"]},
+        targets = {
+            ":crypto": ["libcrypto"],
+            ":ssl": ["libssl"],
+        },
     )
     _maybe(
         system_library,
