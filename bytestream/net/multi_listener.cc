@@ -73,17 +73,27 @@ IoResult MultiListener::AcceptOnce(sockaddr_storage* address, socklen_t* address
 int MultiListener::AwaitAny(Deadline deadline) {
   if (deadline.is_immediate()) return ETIMEDOUT;
   ready_ = false;
-  for (size_t i = 0; i < size_; ++i) {
-    runtime_->engine().OnReadable(&entries_[i], [this] { OnReadable(); });
-  }
   int error = 0;
-  if (!ready_) {
+  for (size_t i = 0; i < size_ && error == 0; ++i) {
+    runtime_->engine().OnReadable(&entries_[i], [this] { OnReadable(); });
+    // At once: the system has nothing left to wait for it with.
+    if (ready_) error = WhyNoWait(&entries_[i]);
+  }
+  if (error == 0) {
     Waiter waiter;
     waiting_.PushBack(&waiter);
     error = runtime_->Wait(&waiter, deadline);
   }
   for (size_t i = 0; i < size_; ++i) runtime_->engine().OnReadable(&entries_[i], nullptr);
   return error;
+}
+
+// The errno with which a wait for that socket fails; accepting again and again instead would take
+// all the time.
+int MultiListener::WhyNoWait(EngineFd* entry) {
+  const NoWaitScope no_wait(runtime_);
+  const int error = runtime_->engine().AwaitInput(entry, Deadline::Never());
+  return error == 0 || error == ETIMEDOUT ? ENOMEM : error;
 }
 
 void MultiListener::OnReadable() {

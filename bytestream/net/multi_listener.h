@@ -52,6 +52,7 @@ class MultiListener {
  private:
   IoResult AcceptOnce(sockaddr_storage* address, socklen_t* address_size, Deadline deadline);
   int AwaitAny(Deadline deadline);
+  int WhyNoWait(EngineFd* entry);
   void OnReadable();
 
   Runtime* const runtime_;
