@@ -477,7 +477,10 @@ TEST_F(SocketsErrorsTest, NoNumberForAHandle) {
   const std::array<int, 2> fds = ConnectedFds(Transport::kTcp);
   std::vector<Call> calls = {{"bundle", [] { return bundle(); }},
                              {"go", [] { return go(Nothing()); }},
-                             {"tcp_fromfd", [&] { return tcp_fromfd(fds[0]); }}};
+                             {"tcp_fromfd", [&] { return tcp_fromfd(fds[0]); }},
+                             {"happyeyeballs_connect", [&] {
+                                return happyeyeballs_connect("127.0.0.1", ipaddr_port(&addr_), -1);
+                              }}};
   for (const std::vector<Call>& more : {Connects(), Listens(), Accepts()}) {
     calls.insert(calls.end(), more.begin(), more.end());
   }

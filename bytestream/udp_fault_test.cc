@@ -182,6 +182,47 @@ TEST(UdpFaultTest, Receive) {
   }
 }
 
+// Each errno that udp.h names and only a system in trouble gives.
+TEST(UdpFaultTest, NamedErrnos) {
+  const Surroundings around;
+  const auto expect = [](Syscall call, std::initializer_list<int> errors, const auto& make) {
+    for (const int error : errors) {
+      SyscallFault fault({call}, 0, error);
+      EXPECT_EQ(Outcome(make()), -error);
+      EXPECT_TRUE(fault.hit());
+    }
+  };
+  dill_ipaddr remote = Loopback();
+  ipaddr_setport(&remote, 9);
+  dill_udp_storage storage;
+  const auto open = [&] {
+    dill_ipaddr local = Loopback();
+    return udp_open(&local, &remote);
+  };
+  const auto open_mem = [&] {
+    dill_ipaddr local = Loopback();
+    return udp_open_mem(&local, &remote, &storage);
+  };
+  for (const bool mem : {false, true}) {
+    const auto make = [&] { return mem ? open_mem() : open(); };
+    expect(Syscall::kSocket, {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAFNOSUPPORT}, make);
+    expect(Syscall::kBind, {EACCES, EADDRINUSE, EADDRNOTAVAIL}, make);
+    expect(Syscall::kConnect, {ENETUNREACH, EHOSTUNREACH}, make);
+    // A socket that does not know whom it is connected to would listen to everybody.
+    expect(Syscall::kGetpeername, {ENOBUFS}, make);
+  }
+  const Sockets sockets;
+  expect(Syscall::kSendmsg, {ENETUNREACH, EHOSTUNREACH, EACCES, EPERM, ENOMEM, ECONNREFUSED},
+         [&] { return udp_send(sockets.sender, nullptr, "text", 4); });
+  // No memory for a block to drop a datagram into: it stays.
+  EXPECT_EQ(udp_send(sockets.sender, nullptr, "text", 4), 0);
+  expect(Syscall::kMmap, {ENOMEM},
+         [&] { return udp_recv(sockets.receiver, nullptr, nullptr, 10, -1); });
+  expect(Syscall::kRecvmsg, {ENOMEM},
+         [&] { return udp_recv(sockets.receiver, nullptr, nullptr, 10, -1); });
+  EXPECT_EQ(udp_recv(sockets.receiver, nullptr, nullptr, 10, -1), 4);
+}
+
 TEST(UdpFaultTest, InterruptedAllTheTime) {
   InterruptedCalls interrupted;
   const Surroundings around;
