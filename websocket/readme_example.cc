@@ -1,7 +1,6 @@
 #include <iostream>
 
-#include "bytestream/net/resolve.h"
-#include "bytestream/net/tcp.h"
+#include "bytestream/net/tcp_by_name.h"
 #include "bytestream/runtime/runtime.h"
 #include "websocket/stream.h"
 #include "websocket/upgrade.h"
@@ -10,9 +9,7 @@ using namespace halfpipe;
 
 absl::Status Greet(Deadline deadline) {
   Runtime& runtime = Runtime::Current();
-  auto address = ResolveRemote("www.example.org", 80, AddressChoice::kPreferIpv6);
-  if (!address.ok()) return address.status();
-  auto tcp = TcpConnect(&runtime, *address, deadline);
+  auto tcp = TcpConnectByName(&runtime, "www.example.org", 80, deadline);
   if (!tcp.ok()) return tcp.status();
   absl::Status upgraded = websocket::ClientUpgrade(
       &runtime, tcp->get(), {.target = "/", .host = "www.example.org"}, nullptr, deadline);
