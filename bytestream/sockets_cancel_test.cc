@@ -51,7 +51,7 @@ int ErrorOf(End end) { return end == End::kTimedOut ? ETIMEDOUT : ECANCELED; }
 // One run of a scenario: a call in a coroutine of its own, which ends at its N-th wait.
 class Attempt {
  public:
-  Attempt(Runtime* runtime, End end, int nth) : runtime_(runtime), end_(end) {
+  Attempt(Runtime* runtime, End end, int nth) : runtime_(runtime) {
     if (end == End::kClosed) {
       watch_ = std::make_unique<WaitWatch>(runtime, nth);
     } else {
@@ -91,7 +91,6 @@ class Attempt {
   }
 
   Runtime* const runtime_;
-  const End end_;
   Coroutine nobody_;
   std::unique_ptr<WaitWatch> watch_;
   std::unique_ptr<WaitFault> fault_;

@@ -68,7 +68,7 @@ class SocketsErrorsTest : public CCallTest {
   std::vector<Call> TcpConnects() { return {Connects()[0], Connects()[1]}; }
   std::vector<Call> Listens() {
     return {{"tcp_listen",
-             [this] {
+             [] {
                dill_ipaddr any;
                EXPECT_EQ(ipaddr_local(&any, "127.0.0.1", 0, 0), 0);
                return tcp_listen(&any, 10);

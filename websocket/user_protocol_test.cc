@@ -98,7 +98,8 @@ int TalkAsServer(int s, const std::string& big) {
 // nothing was read that belonged to somebody else.
 TEST_P(UserProtocolTest, CarriesAWebSocket) {
   const std::string big(300'000, 'b');
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   UserProtocolLog client_log;
   UserProtocolLog server_log;
   const int client = go(TalkAsClient(FlipAttach(a, &client_log), big));
@@ -122,7 +123,8 @@ TEST_P(UserProtocolTest, CarriesAWebSocket) {
 // Two of the user's below ours.
 TEST_P(UserProtocolTest, CarriesAWebSocketInTwoLayers) {
   const std::string big(70'000, 'c');
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const int client = go(TalkAsClient(FlipAttach(FlipAttach(a, nullptr), nullptr), big));
   const int s = TalkAsServer(FlipAttach(FlipAttach(b, nullptr), nullptr), big);
   EXPECT_EQ(ReceiveBytes(s, 19), "after the WebSocket");
@@ -134,7 +136,8 @@ TEST_P(UserProtocolTest, CarriesAWebSocketInTwoLayers) {
 
 // Each frame in its turn: never is more asked of the user than a frame's header or its payload.
 TEST_P(UserProtocolTest, AsksForWhatIsSureToCome) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   UserProtocolLog log;
   const int s =
       ws_attach_server(FlipAttach(a, &log), WS_BINARY | WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
@@ -157,7 +160,8 @@ TEST_P(UserProtocolTest, AsksForWhatIsSureToCome) {
 }
 
 TEST_P(UserProtocolTest, CarriesAHead) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const int client = http_attach(FlipAttach(a, nullptr));
   int server = http_attach(FlipAttach(b, nullptr));
   ASSERT_GT(client, 0);
@@ -212,7 +216,8 @@ TEST_P(UserProtocolTest, FailedAttachesCloseOnce) {
   };
   int closes = 0;
   const auto check = [&](const std::function<void(int)>& attach) {
-    const auto [a, b] = ConnectedHandles(GetParam());
+    const auto ends = ConnectedHandles(GetParam());
+    const int a = ends.first, b = ends.second;
     UserProtocolLog log;
     const int s = FlipAttach(a, &log);
     attach(s);
@@ -241,7 +246,8 @@ coroutine void ReceiveFails(int s, int error) {
 }
 
 TEST_P(UserProtocolTest, ClosedUnderAReceiver) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   UserProtocolLog log;
   const int s = ws_attach_client(FlipAttach(a, &log), WS_BINARY | WS_NOHTTP, nullptr, nullptr, -1);
   const int blocked = go(ReceiveFails(s, EBADF));
@@ -255,7 +261,8 @@ TEST_P(UserProtocolTest, ClosedUnderAReceiver) {
 // A large message, interrupted when part of it has left: the rest follows by itself, the call says
 // that it was sent, and the other side has all of it.
 TEST_P(UserProtocolTest, ATailOverAUsersProtocol) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const std::string text(200'000, 't');
   int client =
       ws_attach_client(FlipAttach(a, nullptr), WS_BINARY | WS_NOHTTP, nullptr, nullptr, -1);
@@ -280,7 +287,8 @@ TEST_P(UserProtocolTest, ATailOverAUsersProtocol) {
 
 // With a tail that cannot leave, hclose() does not wait, and the user's object is closed once.
 TEST_P(UserProtocolTest, ClosedWithATail) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const std::string text(200'000, 't');
   UserProtocolLog log;
   const int client =
@@ -357,7 +365,8 @@ coroutine void StopAsClient(int s) {
 
 // The terminal handshake runs over WebSocket, both come off again, and nothing is lost.
 TEST_P(UserProtocolTest, TermOverWebSocket) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const int client = go(StopAsClient(a));
   int s = ws_attach_server(b, WS_TEXT, nullptr, 0, nullptr, 0, -1);
   s = term_attach(s, "STOP", 4);
@@ -379,7 +388,8 @@ TEST_P(UserProtocolTest, TermOverWebSocket) {
 
 // A message protocol of the user's between two of ours, over WebSocket over the user's bytes.
 TEST_P(UserProtocolTest, TermOverTheUsersMessagesOverWebSocketOverTheUsersBytes) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const auto stack = [](int s, bool client) {
     s = FlipAttach(s, nullptr);
     s = client ? ws_attach_client(s, WS_BINARY | WS_NOHTTP, nullptr, nullptr, -1)
@@ -411,7 +421,8 @@ TEST_P(UserProtocolTest, TermOverTheUsersMessagesOverWebSocketOverTheUsersBytes)
 
 // A user's messages over prefix, and prefix over a user's bytes.
 TEST_P(UserProtocolTest, PrefixBetweenTwoOfTheUsers) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   int sender = MarkAttach(prefix_attach(FlipAttach(a, nullptr), 2, 0), nullptr);
   int receiver = MarkAttach(prefix_attach(FlipAttach(b, nullptr), 2, 0), nullptr);
   ASSERT_GT(sender, 0);
@@ -428,7 +439,8 @@ TEST_P(UserProtocolTest, PrefixBetweenTwoOfTheUsers) {
 }
 
 TEST_P(UserProtocolTest, SuffixOverAUsersBytes) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   UserProtocolLog log;
   const int sender = suffix_attach(FlipAttach(a, nullptr), "\r\n", 2);
   int receiver = suffix_attach(FlipAttach(b, &log), "\r\n", 2);
@@ -448,7 +460,8 @@ TEST_P(UserProtocolTest, SuffixOverAUsersBytes) {
 
 // The tables of our message sockets, for protocols of the user's.
 TEST_P(UserProtocolTest, TablesOfMessageSockets) {
-  const auto [a, b] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int a = ends.first, b = ends.second;
   const int client = ws_attach_client(a, WS_BINARY | WS_NOHTTP, nullptr, nullptr, -1);
   const int server = ws_attach_server(b, WS_BINARY | WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
   errno = 0;

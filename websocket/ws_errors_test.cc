@@ -184,7 +184,8 @@ class EveryNumber final : public HandleObject {
 // The number of the layer below becomes free, and another coroutine takes it while the handshake
 // waits.
 TEST_P(WsErrorsTest, NoNumberForAHandle) {
-  const auto [lower, peer] = ConnectedHandles(GetParam());
+  const auto ends = ConnectedHandles(GetParam());
+  const int lower = ends.first, peer = ends.second;
   ssize_t outcome = 0;
   const int h = go([](int s, ssize_t* result) {
     *result = Outcome(ws_attach_client(s, WS_TEXT, "/", "example.org", -1));

@@ -145,7 +145,8 @@ class WsFaultTest : public testing::TestWithParam<Transport> {
     FdLeakCheck leaks;
     Runtime runtime;
     SyscallHook* const hook = SetSyscallHook(nullptr);
-    const auto [a, b] = ConnectedHandles(GetParam());
+    const auto ends = ConnectedHandles(GetParam());
+    const int a = ends.first, b = ends.second;
     SetSyscallHook(hook);
     arm(true);
     const int h = go(Serve(b, flags, server));

@@ -144,7 +144,8 @@ coroutine void Stop(int s) {
 
 // Each peer knows where it is after the handshake: the layers come off one by one.
 TEST_P(FramingTransportTest, TermOverSuffix) {
-  auto [a, b] = Connect(GetParam());
+  const auto ends = Connect(GetParam());
+  const int a = ends.first, b = ends.second;
   const int peer = go(Stop(a));
   struct term_storage memory;
   int s = term_attach_mem(Suffix(b), "STOP", 4, &memory);

@@ -25,10 +25,14 @@ namespace {
 int RunTests() {
   const std::set<std::string> before = OpenDescriptors();
   int result = 0;
-  std::thread tests([&result] { result = RUN_ALL_TESTS(); });
   sigset_t all;
+  sigset_t original;
   sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  pthread_sigmask(SIG_BLOCK, &all, &original);
+  std::thread tests([&result, &original] {
+    pthread_sigmask(SIG_SETMASK, &original, nullptr);
+    result = RUN_ALL_TESTS();
+  });
   tests.join();
   for (const std::string& descriptor : OpenDescriptors()) {
     if (before.count(descriptor) != 0) continue;
