@@ -74,7 +74,7 @@ class WsTest : public testing::TestWithParam<Transport> {
   // none, because what it has sent is acknowledged late.
   int FillUpForGood(int s) {
     int sent = FillUp(s);
-    for (int in_vain = 0; in_vain < 3;) {
+    for (int in_vain = GetParam() == Transport::kTcp ? 0 : 3; in_vain < 3;) {
       if (SendText(s, "filler", now() + 100) == 0) {
         ++sent;
         in_vain = 0;
@@ -289,7 +289,7 @@ TEST_P(WsTest, ClosedWhileBlockedInEachCall) {
   for (const auto& [name, call] : calls) {
     SCOPED_TRACE(name);
     Connect();
-    FillUp(client_);
+    FillUpForGood(client_);
     Bundle bundle(&Runtime::Current());
     ASSERT_TRUE(bundle.Go([&, call = call] { EXPECT_EQ(Outcome(call(client_)), -EBADF); }).ok());
     EXPECT_EQ(hclose(client_), 0);
