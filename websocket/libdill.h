@@ -18,6 +18,7 @@
 #include "bytestream/msocket.h"
 #include "bytestream/sockets.h"
 #include "bytestream/socks5.h"
+#include "bytestream/tls/tls.h"
 #include "bytestream/udp.h"
 #include "http/http.h"
 #include "websocket/ws.h"
