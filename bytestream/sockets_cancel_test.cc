@@ -20,6 +20,7 @@
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/ended_call.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/wait_sweep.h"
@@ -33,8 +34,6 @@ namespace {
 // A result, or a negative errno.
 int Outcome(int result) { return result >= 0 ? result : -errno; }
 
-// How the N-th wait ends.
-enum class End { kClosed, kCancelled, kTimedOut };
 enum class Kind { kPair, kUnix, kTcp };
 
 using Parameter = std::tuple<Kind, End>;
@@ -46,59 +45,8 @@ std::string Name(const testing::TestParamInfo<Parameter>& info) {
          kHow[static_cast<int>(std::get<End>(info.param))];
 }
 
-int ErrorOf(End end) { return end == End::kTimedOut ? ETIMEDOUT : ECANCELED; }
-
 // One run of a scenario: a call in a coroutine of its own, which ends at its N-th wait.
-class Attempt {
- public:
-  Attempt(Runtime* runtime, End end, int nth) : runtime_(runtime) {
-    if (end == End::kClosed) {
-      watch_ = std::make_unique<WaitWatch>(runtime, nth);
-    } else {
-      fault_ = std::make_unique<WaitFault>(runtime, ErrorOf(end), nth, &nobody_);
-    }
-  }
-
-  // Begins `call`, which gives a result or a negative errno.
-  void Begin(std::function<int()> call) {
-    call_ = std::move(call);
-    h_ = go(Attempt::Main(this));
-    ASSERT_GT(h_, 0);
-  }
-
-  // Lets others run until the call has come to its end, making `step` in between: what the peer
-  // does, some of it each time. Returns what the call came to.
-  int Finish(const std::function<void()>& step) {
-    for (int i = 0; !finished_ && i < 1'000'000; ++i) {
-      if (watch_ != nullptr && watch_->reached()) break;
-      step();
-      EXPECT_EQ(yield(), 0);
-    }
-    EXPECT_EQ(hclose(h_), 0);
-    EXPECT_TRUE(finished_);
-    return result_;
-  }
-
-  // True if the N-th wait came.
-  bool hit() const { return watch_ != nullptr ? watch_->reached() : fault_->hit(); }
-
- private:
-  static coroutine void Main(Attempt* run) {
-    if (run->watch_ != nullptr) run->watch_->set_only(run->runtime_->current());
-    if (run->fault_ != nullptr) run->fault_->set_only(run->runtime_->current());
-    run->result_ = run->call_();
-    run->finished_ = true;
-  }
-
-  Runtime* const runtime_;
-  Coroutine nobody_;
-  std::unique_ptr<WaitWatch> watch_;
-  std::unique_ptr<WaitFault> fault_;
-  std::function<int()> call_;
-  int h_ = -1;
-  int result_ = 0;
-  bool finished_ = false;
-};
+using Attempt = EndedCall;
 
 class SocketsCancelTest : public testing::TestWithParam<Parameter> {
  protected:

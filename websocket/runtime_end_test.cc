@@ -96,10 +96,10 @@ TEST(RuntimeEndTest, Layers) {
                                  : suffix_attach(s, "\r\n", 2);
       },
       [](int s, void* memory) {
-        auto* const storage = static_cast<term_storage*>(memory);
-        const int below = suffix_attach(s, "\r\n", 2);
-        return memory != nullptr ? term_attach_mem(below, ".", 1, storage)
-                                 : term_attach(below, ".", 1);
+        if (memory == nullptr) return term_attach(suffix_attach(s, "\r\n", 2), ".", 1);
+        auto* const storage = static_cast<char*>(memory);
+        const int below = suffix_attach_mem(s, "\r\n", 2, At<suffix_storage>(storage, 2));
+        return term_attach_mem(below, ".", 1, At<term_storage>(storage, 0));
       },
       [](int s, void* memory) {
         auto* const storage = static_cast<http_storage*>(memory);
@@ -114,8 +114,9 @@ TEST(RuntimeEndTest, Layers) {
   };
   for (const Attach& attach : attaches) {
     EndThreadAfter([&](char* memory) {
+      // With all below it, which would be out of reach otherwise.
       int s[2];
-      ASSERT_EQ(ipc_pair(s), 0);
+      ASSERT_EQ(ipc_pair_mem(At<ipc_pair_storage>(memory, 3), s), 0);
       EXPECT_GT(attach(s[0], memory), 0);
       int t[2];
       ASSERT_EQ(ipc_pair_mem(At<ipc_pair_storage>(memory, 1), t), 0);
