@@ -219,7 +219,8 @@ class Runtime {
   // Returns absl::StatusOr of what it returned (for void, Status and StatusOr<T>: that), or
   //   ETIMEDOUT, ECANCELED  it has not begun and never will, or its result is dropped when it comes.
   //              So it must own all that it touches: no reference to this coroutine's variables.
-  //   ENOMEM     the pool's queue is full; nothing was run. Wait for others of your own to end.
+  //   ENOMEM     the pool's queue is full, or it has no thread and none can be started; nothing was
+  //              run. Wait for others of your own to end.
   // The function is destroyed where it has run. What has completed beats a deadline.
   //
   // Example:
