@@ -12,6 +12,7 @@
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/testing/status_matchers.h"
 #include "bytestream/testing/test_certs.h"
+#include "bytestream/testing/user_protocol.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -301,6 +302,42 @@ TEST_F(TlsCallsTest, DoneAndDetachThatFail) {
     EXPECT_FAILS(EBUSY, tls_done(client_, 0));
     bundle.CancelAndJoin();
   }
+  CloseBoth();
+}
+
+// Below there may be a protocol of the user's own, of which nothing is taken that is not for TLS.
+TEST_F(TlsCallsTest, OverAProtocolOfTheUsersOwn) {
+  UserProtocolLog log;
+  s_[0] = FlipAttach(s_[0], &log);
+  s_[1] = FlipAttach(s_[1], nullptr);
+  Attach();
+  ASSERT_GT(client_, 0);
+  ASSERT_GT(server_, 0);
+  std::string message(100'000, 'm');
+  std::string got(message.size(), '?');
+  Bundle bundle(&runtime_);
+  ASSERT_THAT(bundle.Go([&] {
+    EXPECT_EQ(bsend(server_, message.data(), message.size(), -1), 0);
+    EXPECT_EQ(bsend(server_, "end", 3, -1), 0);
+    server_ = tls_detach(server_, -1);
+    ASSERT_GT(server_, 0);
+    EXPECT_EQ(bsend(server_, "plain", 5, -1), 0);
+  }),
+              IsOk());
+  EXPECT_EQ(brecv(client_, got.data(), got.size(), -1), 0);
+  EXPECT_TRUE(got == message);
+  // Input that nobody has read is dropped.
+  client_ = tls_detach(client_, -1);
+  ASSERT_GT(client_, 0);
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  client_ = FlipDetach(client_);
+  server_ = FlipDetach(server_);
+  ASSERT_GT(client_, 0);
+  ASSERT_GT(server_, 0);
+  // The user's own detach finds its bytes where they are.
+  char byte = 0;
+  EXPECT_EQ(brecv(client_, &byte, 1, -1), 0);
+  EXPECT_EQ(byte, static_cast<char>('p' ^ 0xff));
   CloseBoth();
 }
 

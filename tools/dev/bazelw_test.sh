@@ -8,7 +8,7 @@ set -uo pipefail
 readonly bazelw_source=$PWD/$1
 readonly all_packages='bazel-bootstrap g++ libabsl-dev libbenchmark-dev libboost-context-dev
 libc-ares-dev libgmock-dev libgtest-dev libssl-dev pkg-config zlib1g-dev'
-readonly peer_packages='chromium node-ws nodejs python3-websockets'
+readonly peer_packages='chromium node-ws nodejs openssl python3-websockets'
 failures=0
 
 fail() {
