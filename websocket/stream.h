@@ -236,14 +236,17 @@ class Stream final : public MessageSocket {
                                Deadline deadline);
   absl::Status WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
                              Deadline deadline);
+  // Whether a control frame may go to the lower stream's tail instead of failing.
+  enum class ToTail : uint8_t { kNever, kInShortage, kAlways };
   absl::Status WriteControl(Opcode opcode, absl::Span<const uint8_t> payload, Deadline deadline,
-                            bool or_tail = false);
+                            ToTail to_tail = ToTail::kNever);
   absl::Status SendCloseLocked(int code, absl::string_view reason, Deadline deadline);
   MaskKey NextMaskKey();
   void QueuePong(absl::Span<const uint8_t> payload);
   void QueueClose(int code, absl::string_view reason);
   void FlushOutbox();
   void FlushOutboxLocked(bool pongs_only);
+  bool FlushOutboxLater();
   absl::Status FlushClose(Deadline deadline);
   bool MayGather(size_t size);
 
@@ -269,6 +272,8 @@ class Stream final : public MessageSocket {
   bool peer_close_met_ = false;
   bool pong_queued_ = false;
   bool close_queued_ = false;
+  bool arming_ = false;            // FlushOutboxLater() is at work,
+  bool writable_at_once_ = false;  // and was called back from within
   uint8_t pong_size_ = 0;
   uint8_t queued_close_size_ = 0;
   uint8_t pong_[kMaxControlPayload];

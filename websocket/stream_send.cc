@@ -231,15 +231,17 @@ absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun,
 }
 
 // Writes a control frame between others: the caller has the outbound direction, or nobody has.
-// `or_tail`: nobody makes the call again, so what a shortage keeps back goes to the tail.
+// kInShortage: nobody makes the call again, so what a shortage keeps back goes to the tail.
 absl::Status Stream::WriteControl(Opcode opcode, absl::Span<const uint8_t> payload,
-                                  Deadline deadline, bool or_tail) {
+                                  Deadline deadline, ToTail to_tail) {
   uint8_t frame[kMaxControlFrameSize];
   const size_t size = MessageSender(options_.role)
                           .ControlFrame(opcode, payload, NextMaskKey(), absl::MakeSpan(frame));
   const IoSlice slice(frame, size);
-  absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
-  if (!or_tail || !IsShortage(StatusErrno(status))) return status;
+  if (to_tail != ToTail::kAlways) {
+    absl::Status status = lower_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, deadline);
+    if (to_tail == ToTail::kNever || !IsShortage(StatusErrno(status))) return status;
+  }
   return lower_->WriteTail(absl::MakeConstSpan(&slice, 1));
 }
 
@@ -286,6 +288,7 @@ void Stream::FlushOutbox() {
 // Sends what is queued, as far as that goes without waiting; the rest follows when the lower stream
 // can be written. A Close outranks a pong.
 void Stream::FlushOutboxLocked(bool pongs_only) {
+  ToTail to_tail = ToTail::kInShortage;
   while ((close_queued_ && !pongs_only) || pong_queued_) {
     const bool close = close_queued_ && !pongs_only;
     const auto payload = close ? absl::MakeConstSpan(queued_close_, queued_close_size_)
@@ -294,17 +297,33 @@ void Stream::FlushOutboxLocked(bool pongs_only) {
     {
       NoWaitScope no_wait(runtime_);
       status = WriteControl(close ? Opcode::kClose : Opcode::kPong, payload,
-                            Deadline::Immediately(), /*or_tail=*/true);
+                            Deadline::Immediately(), to_tail);
     }
     if (status.ok()) {
       (close ? close_queued_ : pong_queued_) = false;
     } else if (StatusErrno(status) == ETIMEDOUT) {
-      lower_->WhenWritable([this] { FlushOutbox(); });
-      return;
+      if (FlushOutboxLater()) return;
+      // To try again would have no end where the stream cannot tell when it can be written.
+      to_tail = ToTail::kAlways;
     } else {
       close_queued_ = pong_queued_ = false;
     }
   }
+}
+
+// Has the outbox flushed when the lower stream can be written. False if it says at once that it can.
+bool Stream::FlushOutboxLater() {
+  writable_at_once_ = false;
+  arming_ = true;
+  lower_->WhenWritable([this] {
+    if (arming_) {
+      writable_at_once_ = true;
+    } else {
+      FlushOutbox();
+    }
+  });
+  arming_ = false;
+  return !writable_at_once_;
 }
 
 // Waits until a Close that was queued has been handed to the lower stream.

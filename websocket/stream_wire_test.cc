@@ -237,6 +237,47 @@ class ExactBytestream final : public ForwardingBytestream {
   int* const peeks_;
 };
 
+// Full, and unable to wait until it is not: it calls back at once, as a stream does whose descriptor
+// the system will not watch.
+class FullBytestream final : public ForwardingBytestream {
+ public:
+  FullBytestream(BytestreamPtr inner, std::string* tail)
+      : ForwardingBytestream(std::move(inner)), tail_(tail) {}
+
+  absl::Status Write(absl::Span<const IoSlice>, bool, Deadline) override {
+    return ErrnoStatus(ETIMEDOUT, "full");
+  }
+  absl::Status WriteTail(absl::Span<const IoSlice> slices) override {
+    for (const IoSlice& slice : slices) {
+      tail_->append(reinterpret_cast<const char*>(slice.data), slice.size);
+    }
+    return absl::OkStatus();
+  }
+  void WhenWritable(Callback callback) override {
+    if (callback) callback();
+  }
+
+ private:
+  std::string* const tail_;
+};
+
+// A pong and a Close of our own go to the tail there; to try again would have no end.
+TEST(StreamWireTest, AFullStreamThatCallsBackAtOnce) {
+  Runtime runtime;
+  auto [a, b] = MakePair(&runtime, PairOptions());
+  std::string tail;
+  Options options;
+  options.role = Role::kServer;
+  Stream server(&runtime, BytestreamPtr(new FullBytestream(std::move(b), &tail)), options);
+  const std::string wire = WireBuilder(Role::kClient).Ping("p").Close(1000).str();
+  const IoSlice slice(wire);
+  ASSERT_THAT(a->Write(absl::MakeConstSpan(&slice, 1), false, kNever), IsOk());
+  auto message = server.ReceiveView(kNever);
+  ASSERT_THAT(message, IsOk());
+  EXPECT_FALSE(message->has_value());
+  EXPECT_EQ(tail, WireBuilder(Role::kServer).Pong("p").Close(1000).str());
+}
+
 TEST(StreamWireTest, CompressedPayloadIsAskedForInOnePiece) {
   Runtime runtime;
   PairOptions large;
