@@ -67,14 +67,15 @@ done
 
 # A header of bytestream that is looked at itself may be included, another beside it not.
 mkdir -p "$TEST_TMPDIR/bytestream/framing"
-cd "$TEST_TMPDIR"
+start=$PWD
+cd "$TEST_TMPDIR" || exit
 echo '#include "bytestream/base/io_slice.h"' > bytestream/framing/pure.h
 echo '#include "bytestream/framing/pure.h"' > bytestream/framing/pure.cc
 command=(mixed "$none" "$last" bytestream/framing/pure.h bytestream/framing/pure.cc)
 expect 0
 echo '#include "bytestream/framing/driver.h"' >> bytestream/framing/pure.cc
 expect 1 '"bytestream/framing/driver.h"'
-cd - > /dev/null
+cd "$start" || exit
 
 command=(pure "$none" "$last")
 expect 1 'no source file to look at'
