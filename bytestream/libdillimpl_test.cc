@@ -16,6 +16,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets.h"
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/testing/every_number.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/user_protocol.h"
 #include "bytestream/testing/wait_sweep.h"
@@ -43,6 +44,15 @@ void* PlainQuery(struct hvfs* vfs, const void* type) {
 }
 
 void PlainClose(struct hvfs* vfs) { ++reinterpret_cast<Plain*>(vfs)->closes; }
+
+TEST_F(LibdillimplTest, NoNumberLeft) {
+  Plain plain{{&PlainQuery, &PlainClose}};
+  {
+    const EveryNumber all;
+    EXPECT_FAILS(EMFILE, hmake(&plain.vfs));
+  }
+  EXPECT_EQ(plain.closes, 0);
+}
 
 TEST_F(LibdillimplTest, QueryAndClose) {
   Plain plain{{&PlainQuery, &PlainClose}};

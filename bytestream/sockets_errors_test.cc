@@ -22,6 +22,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/testing/allocation_faults.h"
+#include "bytestream/testing/every_number.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -445,30 +446,6 @@ TEST_F(SocketsErrorsTest, NoMemoryForATail) {
 }
 
 // ---- No numbers --------------------------------------------------------------------------------
-
-// An object with every number that there is.
-class EveryNumber final : public HandleObject {
- public:
-  EveryNumber() {
-    for (;;) {
-      const int number = HandleTable::Current().Make(this);
-      if (number < 0) break;
-      numbers_.push_back(number);
-    }
-  }
-  ~EveryNumber() {
-    int error = 0;
-    for (const int number : numbers_) {
-      EXPECT_EQ(HandleTable::Current().Release(number, &error), this);
-    }
-  }
-  void* Query(const void*) override { return nullptr; }
-  void Close() noexcept override {}
-  void Dispose() noexcept override {}
-
- private:
-  std::vector<int> numbers_;
-};
 
 // With a million handles open no call makes one more, and nothing is lost by that.
 TEST_F(SocketsErrorsTest, NoNumberForAHandle) {

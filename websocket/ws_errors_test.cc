@@ -12,6 +12,7 @@
 #include "bytestream/msocket.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/allocation_faults.h"
+#include "bytestream/testing/every_number.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
@@ -156,30 +157,6 @@ TEST_P(WsErrorsTest, NoMemoryForANumber) {
   EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
   EXPECT_EQ(hclose(server_), 0);
 }
-
-// An object with every number that there is.
-class EveryNumber final : public HandleObject {
- public:
-  EveryNumber() {
-    for (;;) {
-      const int number = HandleTable::Current().Make(this);
-      if (number < 0) break;
-      numbers_.push_back(number);
-    }
-  }
-  ~EveryNumber() {
-    int error = 0;
-    for (const int number : numbers_) {
-      EXPECT_EQ(HandleTable::Current().Release(number, &error), this);
-    }
-  }
-  void* Query(const void*) override { return nullptr; }
-  void Close() noexcept override {}
-  void Dispose() noexcept override {}
-
- private:
-  std::vector<int> numbers_;
-};
 
 // The number of the layer below becomes free, and another coroutine takes it while the handshake
 // waits.

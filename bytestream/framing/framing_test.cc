@@ -15,6 +15,7 @@
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets.h"
+#include "bytestream/testing/every_number.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/wait_sweep.h"
@@ -140,6 +141,29 @@ coroutine void Stop(int s) {
   ASSERT_GT(s, 0);
   EXPECT_EQ(msend(s, "more", 4, -1), 0);
   EXPECT_EQ(hclose(s), 0);
+}
+
+// A layer takes the number of what it is put on, so that none is missing where none is left.
+TEST_P(FramingTransportTest, NeedsNoNumberOfItsOwn) {
+  const auto ends = Connect(GetParam());
+  int a = ends.first, b = ends.second;
+  {
+    const EveryNumber all;
+    a = Prefix(a);
+    b = Suffix(b);
+    ASSERT_GT(a, 0);
+    ASSERT_GT(b, 0);
+    a = term_attach(a, "END", 3);
+    ASSERT_GT(a, 0);
+    EXPECT_EQ(hclose(a), 0);
+    b = suffix_detach(b, -1);
+    ASSERT_GT(b, 0);
+    b = Prefix(b);
+    ASSERT_GT(b, 0);
+    b = prefix_detach(b);
+    ASSERT_GT(b, 0);
+  }
+  EXPECT_EQ(hclose(b), 0);
 }
 
 // Each peer knows where it is after the handshake: the layers come off one by one.

@@ -27,7 +27,7 @@ DILL_STORAGE(dill_suffix_storage, 384);
    Returns the new handle, or -1 with errno:
      EINVAL     suffix is NULL or of a wrong size, or mem is NULL
      ECANCELED  the coroutine is being closed
-     EMFILE, ENOMEM
+     ENOMEM
      EBADF, ENOTSUP  not a handle, not a bytestream; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 
@@ -47,7 +47,6 @@ int dill_suffix_attach_mem(int s, const void* suffix, size_t suffixlen,
    three:
      ECONNRESET the stream broke, or ended inside a message
      ENOMEM     now, or in a receive before
-     EMFILE
      ETIMEDOUT, ECANCELED
      EBUSY      a call is in progress on it
      EBADF, ENOTSUP  not a handle, not one of suffix_attach() */

@@ -30,7 +30,7 @@ DILL_STORAGE(dill_term_storage, 256);
    Returns the new handle, or -1 with errno:
      EINVAL     buf is NULL with a len, len is too large, or mem is NULL
      ECANCELED  the coroutine is being closed
-     EMFILE, ENOMEM
+     ENOMEM
      EBADF, ENOTSUP  not a handle, not a message socket; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 
@@ -60,7 +60,7 @@ int dill_term_done(int s, int64_t deadline);
      EPIPE      the outbound half below had ended
      EPROTO     the peer broke the protocol below
      ETIMEDOUT, ECANCELED
-     EMFILE, ENOMEM
+     ENOMEM
      EBUSY      a call is in progress on it
      EBADF, ENOTSUP  not a handle, not one of term_attach(); EBADF also: closed meanwhile */
 int dill_term_detach(int s, int64_t deadline);
