@@ -16,8 +16,6 @@
 #include <vector>
 
 #include "bytestream/channels.h"
-#include "bytestream/handle/handle_table.h"
-#include "bytestream/handle/handle_type.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"

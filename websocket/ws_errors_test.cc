@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "bytestream/handle/handle_table.h"
-#include "bytestream/handle/handle_type.h"
 #include "bytestream/msocket.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/allocation_faults.h"
