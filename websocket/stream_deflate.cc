@@ -235,7 +235,7 @@ absl::Status Stream::CollectInflated(ReceiveEvent* event, Deadline deadline) {
 absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
   DropSink sink;
   absl::Status status = InflateMessage(&sink, event, deadline);
-  if (!status.ok() && failure_ == 0 && WasInterrupted(status) && deflate_->message_offset() > 0) {
+  if (!status.ok() && failure_ == 0 && WasInterrupted(status)) {
     aside_.SaveDiscarded(deflate_->message_offset());
   }
   return status;

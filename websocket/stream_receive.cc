@@ -301,8 +301,7 @@ absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
         FillPiece(IoSpan(nullptr, SIZE_MAX), event->frame_bytes_left, &taken, deadline);
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) {
-      const uint64_t dropped = receiver_.message_offset();
-      if (WasInterrupted(status) && dropped > 0) aside_.SaveDiscarded(dropped);
+      if (WasInterrupted(status)) aside_.SaveDiscarded(receiver_.message_offset());
       return status;
     }
   }

@@ -47,6 +47,7 @@ bool SetAside::Save(absl::Span<const IoSpan> slices, uint64_t message_bytes) {
 
 void SetAside::SaveDiscarded(uint64_t message_bytes) {
   Clear();
+  if (message_bytes == 0) return;
   skipped_count_ = message_bytes;
   runs_.push_back({message_bytes, true});
 }

@@ -175,5 +175,22 @@ TEST(SetAsideTest, RoomBehindWhatWasSaved) {
   EXPECT_EQ(Kept(aside), "abcdef");
 }
 
+// What was dropped is nothing, so that a message may still be put together from its beginning.
+TEST(SetAsideTest, NothingDiscardedLeavesNoGap) {
+  SetAside aside;
+  aside.SaveDiscarded(0);
+  EXPECT_TRUE(aside.empty());
+  EXPECT_FALSE(aside.has_gaps());
+  const absl::Span<uint8_t> room = aside.Room(3, 100);
+  ASSERT_EQ(room.size(), 3u);
+  std::memcpy(room.data(), "abc", 3);
+  aside.Commit(3);
+  char memory[3] = {};
+  const IoSpan whole(memory, sizeof(memory));
+  ASSERT_TRUE(aside.Fits(absl::MakeConstSpan(&whole, 1)));
+  aside.Restore(absl::MakeConstSpan(&whole, 1));
+  EXPECT_EQ(std::string(memory, sizeof(memory)), "abc");
+}
+
 }  // namespace
 }  // namespace halfpipe
