@@ -1,5 +1,6 @@
 #include "bytestream/runtime/runtime.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -202,12 +203,35 @@ void HeldOutput::DropHold() {
 void Runtime::FireTimers() {
   if (timers_.empty()) return;
   const int64_t now = clock_->NowNanos();
+  firing_ = Deadline::AtNanos(now);
+  const uint64_t armed_meanwhile = timers_.next_order();
   while (TimerHeap::Node* const node = timers_.Earliest()) {
-    if (!node->deadline().ExpiredAt(now)) return;
-    Waiter* const waiter =
-        reinterpret_cast<Waiter*>(reinterpret_cast<char*>(node) - offsetof(Waiter, timer));
-    Wake(waiter, ETIMEDOUT);
+    if (!node->deadline().ExpiredAt(now) || node->order() >= armed_meanwhile) break;
+    if (node->calls_back()) {
+      timers_.Remove(node);
+      NoWaitScope no_wait(this);
+      auto* const timer = static_cast<TimerHeap::CallbackNode*>(node);
+      timer->fire(timer);
+    } else {
+      Waiter* const waiter =
+          reinterpret_cast<Waiter*>(reinterpret_cast<char*>(node) - offsetof(Waiter, timer));
+      Wake(waiter, ETIMEDOUT);
+    }
   }
+  firing_ = Deadline::Immediately();
+}
+
+void Runtime::SetTimer(TimerHeap::CallbackNode* timer, Deadline deadline) {
+  if (ending_) return;
+  timers_.Remove(timer);
+  // What a callback arms comes behind all that are due now, so that it cannot keep them waiting.
+  timers_.Insert(timer, std::max(deadline, firing_));
+}
+
+void Runtime::CancelTimer(TimerHeap::CallbackNode* timer) {
+  // The nodes next to it may have been on a stack that has gone.
+  if (ending_) return timer->Forget();
+  timers_.Remove(timer);
 }
 
 void Runtime::ReleaseHeldOutput() {

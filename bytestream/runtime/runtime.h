@@ -235,6 +235,14 @@ class Runtime {
     return result;
   }
 
+  // Arms `timer` for `deadline`, not Never(); if it was armed, in place of that. Its function is
+  // called once, in the scheduler, in a NoWaitScope, at the first poll after the deadline, and those
+  // of equal deadlines in the order they were armed. What is armed meanwhile waits for the next poll.
+  // See CallbackTimer (callback_timer.h) for the form that is safe to use.
+  void SetTimer(TimerHeap::CallbackNode* timer, Deadline deadline);
+  // Disarms `timer`, if it is armed.
+  void CancelTimer(TimerHeap::CallbackNode* timer);
+
   // Lists `output` to be released before the next poll.
   void HoldOutput(HeldOutput* output);
 
@@ -285,6 +293,7 @@ class Runtime {
   StackPool stack_pool_;
   BufferPool buffer_pool_;
   TimerHeap timers_;
+  Deadline firing_ = Deadline::Immediately();  // FireTimers() is at work, and this is its now
   Coroutine main_;
   Coroutine poller_;              // polls in place of coroutines on small stacks
   StackPool::Stack spare_stack_;  // of the coroutine that finished last; goes back before a wait

@@ -18,12 +18,19 @@ class TimerHeap {
  public:
   class Node {
    public:
-    Node() = default;
+    // `calls_back`: it is the base of a CallbackNode.
+    explicit Node(bool calls_back = false) : calls_back_(calls_back) {}
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
     bool armed() const { return armed_; }
+    bool calls_back() const { return calls_back_; }
     Deadline deadline() const { return deadline_; }
+    // Grows with each Insert(), by which equal deadlines are told apart.
+    uint64_t order() const { return order_; }
+
+    // Disarms the node of a heap that nobody will look at again, whose other nodes may have gone.
+    void Forget() { armed_ = false; }
 
    private:
     friend class TimerHeap;
@@ -34,6 +41,16 @@ class TimerHeap {
     Node* sibling_ = nullptr;   // the next child of the same parent
     Node* previous_ = nullptr;  // the child before, or the parent of a first child
     bool armed_ = false;
+    const bool calls_back_;
+  };
+
+  // A node that has a function for its deadline, where others have a waiter around them. Who takes
+  // it out of the heap calls it.
+  struct CallbackNode : Node {
+    explicit CallbackNode(void (*fire_function)(CallbackNode*))
+        : Node(/*calls_back=*/true), fire(fire_function) {}
+
+    void (*const fire)(CallbackNode*);
   };
 
   TimerHeap() = default;
@@ -51,6 +68,9 @@ class TimerHeap {
 
   // The earliest node, still armed; null if there is none.
   Node* Earliest() { return root_; }
+
+  // The order() of the node that is inserted next.
+  uint64_t next_order() const { return next_order_; }
 
  private:
   static bool Before(const Node& a, const Node& b);
