@@ -17,8 +17,8 @@ bool GoesOn(int error) {
 
 int FaultBytestream::Count(int* sticky) {
   if (*sticky != 0) return *sticky;
-  const int error = plan_->Count();
-  if (!GoesOn(error)) *sticky = error;
+  const int error = plan_->Count(/*outbound=*/sticky == &write_error_);
+  if (!GoesOn(error) && !plan_->goes_on()) *sticky = error;
   return error;
 }
 

@@ -23,23 +23,40 @@ class FaultPlan {
   FaultPlan(const FaultPlan&) = delete;
   FaultPlan& operator=(const FaultPlan&) = delete;
 
+  // Whether calls count at present; they do at first. For a scenario that is about a part of what
+  // it does.
+  void set_armed(bool armed) { armed_ = armed; }
+
+  // The direction goes on after the call that fails, whatever the errno is: as it does after a
+  // shortage of the system's that has passed.
+  void GoOn() { goes_on_ = true; }
+  bool goes_on() const { return goes_on_; }
+
   bool hit() const { return left_ < 0; }
 
+  // What it failed with, and whether that was a call of the outbound direction.
+  int error() const { return error_; }
+  bool outbound() const { return outbound_; }
+
   // Counts one call: 0, or the errno that it fails with.
-  int Count() {
-    if (left_ < 0) return 0;
-    return left_-- == 0 ? error_ : 0;
+  int Count(bool outbound) {
+    if (left_ < 0 || !armed_ || left_-- > 0) return 0;
+    outbound_ = outbound;
+    return error_;
   }
 
  private:
   int left_;
   const int error_;
+  bool armed_ = true;
+  bool goes_on_ = false;
+  bool outbound_ = false;
 };
 
 // A bytestream of which one call fails. Peek() of more than 0 bytes, Read(), ReadSome(), Write(),
 // WriteTail(), Flush() and Done() count; the one that fails does nothing. After ETIMEDOUT,
-// ECANCELED, EBUSY and EINVAL the direction goes on; after any other errno it fails with that for
-// ever.
+// ECANCELED, EBUSY and EINVAL, or where the plan says so, the direction goes on; after any other
+// errno it fails with that for ever.
 class FaultBytestream final : public Bytestream {
  public:
   // `plan` is borrowed and outlives the stream.

@@ -65,5 +65,29 @@ TEST(FaultBytestreamTest, TimeoutIsOverAfterOneCallAResetStays) {
   EXPECT_THAT(broken.Write(absl::MakeConstSpan(&slice, 1), false, Deadline::Never()), IsOk());
 }
 
+// A shortage that has passed, in a part of what a scenario does.
+TEST(FaultBytestreamTest, CallsCountWhileArmedAndTheStreamMayGoOn) {
+  SimRuntime runtime;
+  auto [a, b] = MakePair(&runtime);
+  const IoSlice slice("x");
+  const auto write = [&](Bytestream* stream) {
+    return stream->Write(absl::MakeConstSpan(&slice, 1), false, Deadline::Never());
+  };
+  FaultPlan shortage(1, EMFILE);
+  FaultBytestream stream(std::move(a), &shortage);
+  shortage.GoOn();
+  shortage.set_armed(false);
+  EXPECT_THAT(write(&stream), IsOk());
+  EXPECT_THAT(write(&stream), IsOk());
+  shortage.set_armed(true);
+  EXPECT_THAT(write(b.get()), IsOk());
+  EXPECT_THAT(stream.Peek(1, Deadline::Never()), IsOk());
+  EXPECT_FALSE(shortage.hit());
+  EXPECT_THAT(write(&stream), IsErrno(EMFILE));
+  EXPECT_TRUE(shortage.hit());
+  EXPECT_TRUE(shortage.outbound());
+  EXPECT_THAT(write(&stream), IsOk());
+}
+
 }  // namespace
 }  // namespace halfpipe

@@ -346,10 +346,13 @@ void TlsStream::Reset() {
 // True if the peer may believe that all is well: it has everything that was written, and whatever
 // it wrote was read, as far as we know.
 bool TlsStream::EndsCleanly() const {
-  return connected_ && session_.failure().ok() && session_.write_error() == 0 &&
-         outbound_.error() == 0 && !outbound_.done() && !outbound_.pending() &&
-         !session_.in_handshake() && lower_->tail_size() == 0 && inbound_.buffered() == 0 &&
-         !session_.has_pending() && lower_->buffered() == 0;
+  if (!connected_ || !session_.failure().ok() || session_.write_error() != 0) return false;
+  if (outbound_.error() != 0 || outbound_.done() || outbound_.pending()) return false;
+  if (session_.in_handshake() || lower_->tail_size() > 0) return false;
+  if (inbound_.error() != 0 || inbound_.buffered() > 0 || session_.has_pending()) return false;
+  // A direction that failed below may have taken with it what the peer wrote.
+  const absl::StatusOr<absl::Span<uint8_t>> unread = lower_->Peek(0, Deadline::Immediately());
+  return unread.ok() ? unread->empty() : StatusErrno(unread.status()) == EBUSY;
 }
 
 void TlsStream::Abort() noexcept {
