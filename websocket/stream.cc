@@ -35,6 +35,9 @@ void Stream::Abort() noexcept {
     if (!close_state_.close_sent() && failure_ == 0) QueueClose(kCloseGoingAway, "");
     lower_->WhenWritable({});
   }
+  on_readable_ = nullptr;
+  on_writable_ = nullptr;
+  teller_.reset();
   lower_->Abort();
   while (Waiter* const waiter = send_queue_.PopFront()) runtime_->Wake(waiter, EBADF);
 }
@@ -54,6 +57,10 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
     return status;
   }
   ReleaseView();
+  on_readable_ = nullptr;
+  on_writable_ = nullptr;
+  teller_.reset();
+  lower_->WhenReadable({});
   lower_->WhenWritable({});
   aborted_ = true;
   return std::move(lower_);

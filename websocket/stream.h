@@ -15,6 +15,7 @@
 #include "bytestream/base/set_aside.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/message_socket.h"
+#include "bytestream/runtime/callback_timer.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/runtime/waiter.h"
 #include "websocket/core/close_code.h"
@@ -107,6 +108,38 @@ class Stream final : public MessageSocket {
   // The same, with a say in whether it is compressed. If there is no memory to, it goes as it is.
   absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Compress compress,
                     Deadline deadline);
+
+  // Sends frames that are encoded already, one message or several, whole: for one message that goes
+  // to many (a server's only, whose frames are not masked; EINVAL for a client). Goes out in one
+  // gathered write and never waits; may be called anywhere, in callbacks too. Errors:
+  //   ETIMEDOUT   nothing was sent: the stream is full, or a sender is at work
+  //   EPIPE, ECONNRESET, EBADF  as Send()
+  // A part that could not leave is in the lower stream's tail, which counts as sent.
+  //
+  // `compressed`: the frames are of compressed messages (kRsv1), which the connection must have
+  // agreed on (EINVAL), each compressed from an empty window no larger than the connection's. The
+  // stream's own next one then begins with an empty window too.
+  absl::Status TrySendEncoded(absl::Span<const IoSlice> frames, bool compressed = false);
+
+  using Callback = Bytestream::Callback;
+
+  // True while the next receive begins a message, and not a byte for it has been read yet: nothing
+  // is buffered or set aside, no view is in use, and neither has the connection failed nor the
+  // peer's Close come. What waits for the next message then needs no coroutine but WhenReadable().
+  bool at_message_boundary() const;
+
+  // Calls `callback` once, when a receive would find something: bytes of a frame, the end, or a
+  // failure; at once, from within, if that is so now. The rest of a message may still have to be
+  // waited for, so this is for connections at_message_boundary(). Replaces the one before; an empty
+  // one clears it, as does Abort(). The callback must not wait, and may destroy the stream. Ends
+  // the life of a view as a receive does.
+  void WhenReadable(Callback callback);
+
+  // Calls `callback` once, when a send would probably be taken without waiting, or would fail: no
+  // other sender is at work, nothing is queued, and the lower stream has no tail and some room. Else
+  // as WhenReadable(); where it is due to what a call of this object has done, it comes with the
+  // runtime's next poll.
+  void WhenWritable(Callback callback);
 
   // Gives back what compressing holds, unless a send is under way: for connections that may be idle
   // for long. The next compressed message begins with an empty window, which costs it some size.
@@ -246,9 +279,16 @@ class Stream final : public MessageSocket {
   void QueueClose(int code, absl::string_view reason);
   void FlushOutbox();
   void FlushOutboxLocked(bool pongs_only);
-  bool FlushOutboxLater();
   absl::Status FlushClose(Deadline deadline);
   bool MayGather(size_t size);
+
+  // Being told of the lower stream, stream_readiness.cc.
+  bool ArmWritable();
+  void LowerWritable();
+  void OfferWritable();
+  void LowerReadable();
+  void TellWaiting();
+  void TellWaitingNow();
 
   Runtime* const runtime_;
   BytestreamPtr lower_;
@@ -262,6 +302,9 @@ class Stream final : public MessageSocket {
       0;  // of the lower buffer, in use by the last view: consumed at the next receive
   const Coroutine* last_receiver_ = nullptr;
   WaiterList send_queue_;
+  Callback on_readable_;
+  Callback on_writable_;
+  std::unique_ptr<CallbackTimer> teller_;  // of what a call has found for them; made when needed
   int failure_ = 0;
   ProtocolError protocol_error_;
   bool receiving_ = false;
@@ -272,7 +315,7 @@ class Stream final : public MessageSocket {
   bool peer_close_met_ = false;
   bool pong_queued_ = false;
   bool close_queued_ = false;
-  bool arming_ = false;            // FlushOutboxLater() is at work,
+  bool arming_ = false;            // ArmWritable() is at work,
   bool writable_at_once_ = false;  // and was called back from within
   uint8_t pong_size_ = 0;
   uint8_t queued_close_size_ = 0;

@@ -81,6 +81,7 @@ absl::Status Stream::BeginReceive() {
 void Stream::EndReceive(const absl::Status& status) {
   receiving_ = false;
   if (!status.ok() && failure_ == 0 && StatusErrno(status) == ECONNRESET) failure_ = ECONNRESET;
+  if (failure_ != 0) TellWaiting();
 }
 
 // Whether `slices` can take what an interrupted call has left behind. Asked before the receiver is,

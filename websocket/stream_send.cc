@@ -124,6 +124,7 @@ void Stream::UnlockSend() {
     runtime_->Wake(next);
   } else {
     sending_ = false;
+    if (on_writable_) TellWaiting();
   }
 }
 
@@ -279,6 +280,7 @@ void Stream::QueueClose(int code, absl::string_view reason) {
   static_cast<void>(close_state_.On(CloseEvent::kSendClose));
   ReleaseCompressor();
   FlushOutbox();
+  TellWaiting();
 }
 
 void Stream::FlushOutbox() {
@@ -302,28 +304,13 @@ void Stream::FlushOutboxLocked(bool pongs_only) {
     if (status.ok()) {
       (close ? close_queued_ : pong_queued_) = false;
     } else if (StatusErrno(status) == ETIMEDOUT) {
-      if (FlushOutboxLater()) return;
+      if (ArmWritable()) return;
       // To try again would have no end where the stream cannot tell when it can be written.
       to_tail = ToTail::kAlways;
     } else {
       close_queued_ = pong_queued_ = false;
     }
   }
-}
-
-// Has the outbox flushed when the lower stream can be written. False if it says at once that it can.
-bool Stream::FlushOutboxLater() {
-  writable_at_once_ = false;
-  arming_ = true;
-  lower_->WhenWritable([this] {
-    if (arming_) {
-      writable_at_once_ = true;
-    } else {
-      FlushOutbox();
-    }
-  });
-  arming_ = false;
-  return !writable_at_once_;
 }
 
 // Waits until a Close that was queued has been handed to the lower stream.

@@ -141,6 +141,12 @@ class MessageReceiver {
   // True from the header of a message's first frame until kMessageEnd is acknowledged.
   bool in_message() const { return in_message_; }
 
+  // True while the next byte begins a message, as far as is known here: neither in a message nor in
+  // a frame, and not at the end.
+  bool at_message_boundary() const {
+    return state_ == State::kHeader && header_bytes_min_ == 2 && !in_message_;
+  }
+
   // Bytes of the current message's payload taken so far; 0 between messages.
   uint64_t message_offset() const { return in_message_ ? message_bytes_ : 0; }
 
