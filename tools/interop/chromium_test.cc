@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/interop/peer.h"
+#include "tools/interop/results.h"
 #include "tools/wsecho/child_process.h"
 
 namespace halfpipe::tools {
@@ -47,23 +49,40 @@ std::string Visit(const std::vector<std::string>& flags) {
 class ChromiumTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!Installed("Chromium", {"test", "-x", kChromium}) ||
+    if (!Installed("Chromium", {kChromium, "--version"}) ||
         !Installed("Python 3, which drives Chromium,", {kPython, "-c", ""})) {
+      RecordAbsence("Chromium");
       GTEST_SKIP() << "Chromium, or Python 3 which drives it, is not installed";
     }
   }
 };
 
+void Record(const std::string& ours, const std::string& compression, absl::string_view output) {
+  const std::vector<std::string> lines = absl::StrSplit(output, '\n');
+  const std::string agreed = After("extensions ", lines[0]);
+  RecordResult({.peer = "Chromium",
+                .version = VersionOf("Chromium"),
+                .role = "client",
+                .ours = ours,
+                .compression = compression,
+                .what = "the page, text, binary, close",
+                .outcome = agreed});
+}
+
 TEST_F(ChromiumTest, ThePageSendsATextAndBytesAndSeesThemComeBack) {
-  EXPECT_THAT(Visit({}), AllOf(HasSubstr("extensions \n"), HasSubstr("Chrome/")));
+  const std::string output = Visit({});
+  EXPECT_THAT(output, AllOf(HasSubstr("extensions \n"), HasSubstr("Chrome/")));
+  Record("wsecho", "offered by the peer alone", output);
 }
 
 TEST_F(ChromiumTest, TheSameCompressed) {
-  EXPECT_THAT(Visit({"--deflate", "--deflate_min_bytes=0", "--deflate_server_max_window_bits=10",
-                     "--deflate_client_max_window_bits=9"}),
-              AllOf(HasSubstr("extensions permessage-deflate; server_max_window_bits=10; "
-                              "client_max_window_bits=9"),
-                    HasSubstr("Chrome/")));
+  const std::string output =
+      Visit({"--deflate", "--deflate_min_bytes=0", "--deflate_server_max_window_bits=10",
+             "--deflate_client_max_window_bits=9"});
+  EXPECT_THAT(output, AllOf(HasSubstr("extensions permessage-deflate; server_max_window_bits=10; "
+                                      "client_max_window_bits=9"),
+                            HasSubstr("Chrome/")));
+  Record("wsecho --deflate", "small windows, asked for by ours", output);
 }
 
 }  // namespace

@@ -8,13 +8,16 @@
 
 namespace halfpipe::tools {
 
-// A WebSocket implementation that others wrote, behind scripts of ours.
+// A WebSocket implementation that others wrote, behind programs of ours. README.md says what the
+// programs do.
 struct Peer {
-  std::string name;                 // A word.
-  std::vector<std::string> probe;   // A command that succeeds if the peer is installed.
-  std::vector<std::string> client;  // The command before a script's arguments.
-  std::vector<std::string> server;
-  // Options of compression, JSON in the peer's own words, as the scripts take them.
+  std::string name;                  // A word.
+  std::vector<std::string> version;  // A command that prints it, if the peer is installed.
+  std::vector<std::string> build;    // A command that compiles our program; empty for a script.
+  std::vector<std::string> client;   // The command before a program's arguments.
+  std::vector<std::string> server;   // Empty if the peer is a client only.
+  // Options of compression in the peer's own words, as our programs take them. Empty: the peer
+  // can't be told that.
   struct Deflate {
     std::string plain;       // Nothing asked for.
     std::string no_context;  // Without context takeover, both ways.
@@ -29,12 +32,22 @@ Peer PythonWebsockets();
 
 constexpr char kPython[] = "/usr/bin/python3";
 
-// Whether `probe` succeeds. If not, and HALFPIPE_REQUIRE_PEERS is 1, the test fails.
-bool Installed(absl::string_view name, const std::vector<std::string>& probe);
+// Whether `version` succeeds, which prints the peer's. If not, and HALFPIPE_REQUIRE_PEERS is 1, the
+// test fails.
+bool Installed(const std::string& name, const std::vector<std::string>& version);
+
+// The first number with a dot in what `version` printed when Installed() ran it.
+std::string VersionOf(const std::string& name);
+
+// As Installed(), and the peer's program is compiled, once, whose failure fails the test.
+bool Ready(const Peer& peer);
 
 // `command` and what follows it.
 std::vector<std::string> With(std::vector<std::string> command,
                               const std::vector<std::string>& arguments);
+
+// The rest of the line behind `words`, which it has to begin with.
+std::string After(absl::string_view words, absl::string_view line);
 
 }  // namespace halfpipe::tools
 

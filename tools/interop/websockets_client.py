@@ -4,8 +4,10 @@
     websockets_client.py await-close URL CODE REASON
     websockets_client.py deflate URL DEFLATE        exchange, compressed; DEFLATE: arguments of its
                                                     extension factory, as JSON
+    websockets_client.py too-large URL BYTES [DEFLATE]   a message above that many is refused
 
-Status 0 if everything was as it should be; else the reason is on standard error.
+Says "did CASE" for each case that went as it should. Status 0 if all did; else the reason is on
+standard error.
 """
 
 import asyncio
@@ -32,17 +34,22 @@ async def expect_echo(socket, message):
 
 
 async def exchange_on(socket):
-    for message in (
-        "h\u00e9llo", "", "m" * (1 << 20), ["a", "\u00e9", "", "b"],
-        b"\0\xff\x80", b"", b"m" * (1 << 20), [b"a", b"\xc3", b"", b"\xa9"],
+    for name, message in (
+        ("text", "h\u00e9llo"), ("binary", b"\0\xff\x80"),
+        ("empty", ""), ("empty", b""),
+        ("1 MiB", "m" * (1 << 20)), ("1 MiB", b"m" * (1 << 20)),
+        ("fragments", ["a", "\u00e9", "", "b"]), ("fragments", [b"a", b"\xc3", b"", b"\xa9"]),
     ):
         await expect_echo(socket, message)
+        print("did", name)
     pong = await socket.ping("are you there")
     await asyncio.wait_for(pong, 60)
     await expect_echo(socket, "after the ping")
+    print("did ping")
     await socket.close(4001, "bye from the client")
     # The answer repeats the code; a reason need not come back.
     assert socket.close_code == 4001, socket.close_code
+    print("did close")
 
 
 async def exchange(url):
@@ -59,6 +66,7 @@ async def deflate(url, arguments):
         for i in range(20):
             text = ",".join(f'{{"id": {i * j % 97}}}' for j in range(50 * i))
             await expect_echo(socket, text.encode() if i % 2 else text)
+        print("did repetition")
         await exchange_on(socket)
 
 
@@ -74,8 +82,24 @@ async def await_close(url, code, reason):
             raise AssertionError(f"received {message!r}")
 
 
+async def too_large(url, size, arguments=None):
+    extensions = arguments and [ClientPerMessageDeflateFactory(**json.loads(arguments))]
+    async with open_socket(url, extensions) as socket:
+        await expect_echo(socket, bytes(int(size)))
+        print("did a message at the limit")
+        try:
+            await socket.send(bytes(int(size) + 1))
+            await socket.recv()
+        except websockets.ConnectionClosed:
+            pass
+        await socket.wait_closed()
+        assert socket.close_code == 1009, socket.close_code
+        print("did 1009 above it")
+
+
 def main():
-    run = {"exchange": exchange, "await-close": await_close, "deflate": deflate}[sys.argv[1]]
+    run = {"exchange": exchange, "await-close": await_close, "deflate": deflate,
+           "too-large": too_large}[sys.argv[1]]
     asyncio.run(run(*sys.argv[2:]))
 
 

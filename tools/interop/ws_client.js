@@ -42,10 +42,12 @@ async function deflate(url, options) {
     const text = Array.from({length: 50 * i}, (_, j) => `{"id": ${i * j % 97}}`).join();
     await expectEcho(socket, i % 2 === 1, [Buffer.from(text)]);
   }
+  console.log('did repetition');
   // As it is, between compressed ones.
   const answer = messageOf(socket);
   socket.send('plain', {compress: false});
   assert.strictEqual((await answer).data.toString(), 'plain');
+  console.log('did uncompressed between');
   await exchangeOn(socket);
 }
 
@@ -54,22 +56,31 @@ async function exchange(url) {
 }
 
 async function exchangeOn(socket) {
-  for (const binary of [false, true]) {
-    await expectEcho(socket, binary, [Buffer.from(binary ? [0, 255, 128] : 'h\u00e9llo')]);
-    await expectEcho(socket, binary, [Buffer.alloc(0)]);
-    await expectEcho(socket, binary, [Buffer.alloc(1 << 20, 'm')]);
+  const cases = [
+    ['text', false, ['h\xc3\xa9llo']],
+    ['binary', true, ['\x00\xff\x80']],
+    ['empty', false, ['']],
+    ['empty', true, ['']],
+    ['1 MiB', false, ['m'.repeat(1 << 20)]],
+    ['1 MiB', true, ['m'.repeat(1 << 20)]],
     // The cut is within a character.
-    await expectEcho(socket, binary, ['a', '\xc3', '\xa9', '', 'b'].map(
-        piece => Buffer.from(piece, 'latin1')));
+    ['fragments', false, ['a', '\xc3', '\xa9', '', 'b']],
+    ['fragments', true, ['a', '\xc3', '\xa9', '', 'b']],
+  ];
+  for (const [name, binary, pieces] of cases) {
+    await expectEcho(socket, binary, pieces.map(piece => Buffer.from(piece, 'latin1')));
+    console.log(`did ${name}`);
   }
   const pong = new Promise(resolve => socket.once('pong', resolve));
   socket.ping('are you there');
   assert.strictEqual((await pong).toString(), 'are you there');
   await expectEcho(socket, false, [Buffer.from('after the ping')]);
+  console.log('did ping');
   const closed = closeOf(socket);
   socket.close(4001, 'bye from the client');
   // The answer repeats the code; a reason need not come back.
   assert.strictEqual((await closed)[0], 4001);
+  console.log('did close');
 }
 
 async function awaitClose(url, code, reason) {
@@ -79,8 +90,20 @@ async function awaitClose(url, code, reason) {
   assert.deepStrictEqual(await closed, [Number(code), reason]);
 }
 
+async function tooLarge(url, bytes, options) {
+  const socket = await open(url, options ? JSON.parse(options) : false);
+  await expectEcho(socket, true, [Buffer.alloc(Number(bytes))]);
+  console.log('did a message at the limit');
+  const closed = closeOf(socket);
+  // The connection may end while it is still being sent.
+  socket.on('error', () => {});
+  socket.send(Buffer.alloc(Number(bytes) + 1));
+  assert.strictEqual((await closed)[0], 1009);
+  console.log('did 1009 above it');
+}
+
 const [mode, ...rest] = process.argv.slice(2);
-const run = {exchange, deflate, 'await-close': awaitClose}[mode];
+const run = {exchange, deflate, 'await-close': awaitClose, 'too-large': tooLarge}[mode];
 run(...rest).then(() => process.exit(0), error => {
   console.error(error);
   process.exit(1);
