@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/entropy.h"
@@ -138,12 +139,15 @@ int AttachServer(const AttachArguments& arguments, char* resource, size_t resour
     bool fits = true;
     const auto hook = [&](const UpgradeRequest& request) {
       fits = CopyText(request.resource, resource, resource_size);
-      if (!fits) return kUriTooLong;
+      if (!fits) return UpgradeDecision::Refuse(kUriTooLong);
       fits = CopyText(request.host, host, host_size);
-      return fits ? 0 : kFieldsTooLarge;
+      return fits ? UpgradeDecision::Accept() : UpgradeDecision::Refuse(kFieldsTooLarge);
     };
-    const absl::Status status = ServerUpgrade(runtime, stream, ServerUpgradeOptions(), hook,
-                                              Deadline::FromMillis(deadline));
+    // The caller's deadline is the only one.
+    const ServerUpgradeOptions options = {.head_time_max = absl::InfiniteDuration(),
+                                          .answer_time_max = absl::InfiniteDuration()};
+    const absl::Status status =
+        ServerUpgrade(runtime, stream, options, hook, Deadline::FromMillis(deadline));
     const int error = StatusErrno(status);
     return error == EACCES && !fits ? EMSGSIZE : error;
   }));

@@ -67,7 +67,7 @@ int dill_ws_attach_client_mem(int s, int flags, const char* resource, const char
 
 /* Waits for a client to ask bytestream `s` to speak WebSocket (RFC 6455 section 4.2), answers, and
    returns the WebSocket's handle; `s` as above. A bad request is answered with the right status
-   (400, 405, 414, 426, 431, 501, 505) before the call fails.
+   (400, 405, 408, 414, 421, 426, 431, 501, 505) before the call fails.
 
    flags                    as above
    resource, resourcelen    filled with path and query and a NUL; a NULL buffer is not filled

@@ -1,7 +1,9 @@
 #include "http/core/authority.h"
 
+#include <array>
 #include <cstddef>
 
+#include "absl/strings/match.h"
 #include "http/core/grammar.h"
 
 namespace halfpipe::http {
@@ -49,7 +51,60 @@ int CountGroups(absl::string_view text, bool ipv4_allowed) {
   }
 }
 
+using Ipv6Groups = std::array<uint16_t, 8>;
+
+// Appends the groups of `text`, which CountGroups() has accepted, from groups[at] on; returns where
+// the next one goes.
+size_t ReadGroups(absl::string_view text, size_t at, Ipv6Groups* groups) {
+  while (!text.empty()) {
+    const size_t colon = text.find(':');
+    const absl::string_view group = text.substr(0, colon);
+    uint32_t value = 0;
+    if (group.find('.') != absl::string_view::npos) {
+      uint32_t octet = 0;
+      for (const char c : group) {
+        if (c == '.') {
+          value = value << 8 | octet;
+          octet = 0;
+        } else {
+          octet = octet * 10 + static_cast<uint32_t>(c - '0');
+        }
+      }
+      value = value << 8 | octet;
+      (*groups)[at++] = static_cast<uint16_t>(value >> 16);
+    } else {
+      for (const char c : group) {
+        value = value << 4 | static_cast<uint32_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+      }
+    }
+    (*groups)[at++] = static_cast<uint16_t>(value);
+    text.remove_prefix(colon == absl::string_view::npos ? text.size() : colon + 1);
+  }
+  return at;
+}
+
+// The value of `text`, which IsIpv6Address() has accepted.
+Ipv6Groups Ipv6Value(absl::string_view text) {
+  Ipv6Groups groups = {};
+  const size_t gap = text.find("::");
+  if (gap == absl::string_view::npos) {
+    ReadGroups(text, 0, &groups);
+    return groups;
+  }
+  ReadGroups(text.substr(0, gap), 0, &groups);
+  Ipv6Groups behind = {};
+  const size_t count = ReadGroups(text.substr(gap + 2), 0, &behind);
+  for (size_t i = 0; i < count; ++i) groups[groups.size() - count + i] = behind[i];
+  return groups;
+}
+
 }  // namespace
+
+bool IsSameHost(const Authority& a, const Authority& b) {
+  if (a.host_kind != b.host_kind) return false;
+  if (a.host_kind == HostKind::kIpv6) return Ipv6Value(a.host) == Ipv6Value(b.host);
+  return absl::EqualsIgnoreCase(a.host, b.host);
+}
 
 bool IsIpv4Address(absl::string_view text) {
   for (int octet = 0; octet < 4; ++octet) {

@@ -25,6 +25,11 @@ struct Authority {
 // future version are refused.
 [[nodiscard]] bool ParseAuthority(absl::string_view text, Authority* out);
 
+// Whether both name the same host, ports aside: names and addresses without regard to case, an IPv6
+// address in whatever spelling. Percent-encoded octets are compared as they are written, and a name
+// with a dot at its end is another one than that without.
+[[nodiscard]] bool IsSameHost(const Authority& a, const Authority& b);
+
 // Dotted decimal, four octets, no leading zeros (RFC 3986 section 3.2.2).
 [[nodiscard]] bool IsIpv4Address(absl::string_view text);
 

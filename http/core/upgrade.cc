@@ -32,29 +32,37 @@ bool RequestHasContent(const HeaderList& fields) {
   return fields.Has(kContentLength) && fields.FindOnly(kContentLength) != absl::string_view("0");
 }
 
-// Takes scheme and "//" off an absolute target, if it is one of ours.
-bool TakeScheme(absl::string_view* target) {
-  for (const absl::string_view scheme : {"http://", "https://", "ws://", "wss://"}) {
-    if (absl::StartsWithIgnoreCase(*target, scheme)) {
-      target->remove_prefix(scheme.size());
-      return true;
-    }
+// Takes scheme and "://" off an absolute target, if it is one of ours; else returns nothing.
+absl::string_view TakeScheme(absl::string_view* target) {
+  constexpr absl::string_view kBehindScheme = "://";
+  const absl::string_view scheme = target->substr(0, target->find(':'));
+  for (const absl::string_view known : {"http", "https", "ws", "wss"}) {
+    if (!absl::EqualsIgnoreCase(scheme, known)) continue;
+    if (!absl::StartsWith(target->substr(scheme.size()), kBehindScheme)) break;
+    target->remove_prefix(scheme.size() + kBehindScheme.size());
+    return scheme;
   }
-  return false;
+  return absl::string_view();
 }
 
 }  // namespace
 
+bool RequestAddress::asks_for_tls() const {
+  return absl::EqualsIgnoreCase(scheme, "https") || absl::EqualsIgnoreCase(scheme, "wss");
+}
+
 UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* address) {
   const size_t hosts = head.fields.Count("Host");
-  if (hosts == 0) return UpgradeError::kMissingHost;
+  if (hosts == 0 && head.version_minor >= 1) return UpgradeError::kMissingHost;
   if (hosts > 1) return UpgradeError::kSeveralHosts;
   RequestAddress found;
-  found.host = head.fields.Find("Host").value_or("");
-  if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadHost;
-
+  if (hosts == 1) {
+    found.host = head.fields.Find("Host").value_or("");
+    if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadHost;
+  }
   found.resource = head.target;
-  if (TakeScheme(&found.resource)) {
+  found.scheme = TakeScheme(&found.resource);
+  if (!found.scheme.empty()) {
     const size_t authority_size = found.resource.find_first_of("/?");
     found.host = found.resource.substr(0, authority_size);
     if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadTarget;

@@ -47,13 +47,20 @@ struct RequestAddress {
   absl::string_view host;
   // The same in parts.
   Authority authority;
+  // Of a target in absolute-form, as written: http, https, ws or wss in any case. Else empty.
+  absl::string_view scheme;
+
+  // Whether the target is in absolute-form and asks for a secured connection. A server whose
+  // connection is not must refuse that with 421 (RFC 9110 section 7.4).
+  bool asks_for_tls() const;
 };
 
 // Checks what every HTTP/1.1 request needs: exactly one Host field, well formed and not empty, and
 // a target in origin-form or absolute-form. (CONNECT and OPTIONS * have other targets, and are
 // refused here. So is an absolute target with a query and no path, whose resource is written
 // nowhere in it.) Sets *address if it returns kNone; else kMissingHost, kSeveralHosts, kBadHost or
-// kBadTarget. HTTP/1.0 needs Host here too.
+// kBadTarget. HTTP/1.0 has no Host field (section 3.2 of RFC 9112 asks for it since 1.1): without
+// one, and with a target in origin-form, host and authority are empty.
 [[nodiscard]] UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* address);
 
 // Whether the client asks for some upgrade, well or badly: HTTP/1.1 with an Upgrade field that has

@@ -30,7 +30,6 @@
 #include "tools/wsecho/flags.h"
 #include "tools/wsecho/listen.h"
 #include "tools/wsecho/termination.h"
-#include "websocket/core/role.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
 #include "websocket/upgrade.h"
@@ -77,12 +76,13 @@ absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
 
 ExitStatus Converse(Runtime* runtime, const Options& options) {
   const bool client = options.destination.has_value();
-  Deadline deadline = Deadline::In(kOpenTime);
+  const Deadline deadline = Deadline::In(kOpenTime);
   absl::StatusOr<FdStreamPtr> socket = client ? Connect(runtime, *options.destination, deadline)
                                               : AcceptOne(runtime, *options.listen);
   if (!socket.ok()) return Fail(ExitStatus::kNoConnection, socket.status());
 
   websocket::Options stream_options;
+  stream_options.message_bytes_max = options.message_bytes_max;
   if (client) {
     websocket::ClientUpgradeOptions request;
     request.target = options.destination->target;
@@ -92,27 +92,22 @@ ExitStatus Converse(Runtime* runtime, const Options& options) {
     const absl::Status upgraded =
         websocket::ClientUpgrade(runtime, socket->get(), request, &result, deadline);
     if (!upgraded.ok()) return Fail(ExitStatus::kRefused, upgraded);
-    stream_options.deflate_params = result.deflate;
+    stream_options = websocket::StreamOptions(request, result, stream_options);
   } else {
-    deadline = Deadline::In(kOpenTime);
     websocket::ServerUpgradeOptions upgrade;
     upgrade.deflate = options.deflate;
+    upgrade.head_time_max = kOpenTime;
+    websocket::ServerUpgradeResult result;
     const absl::Status upgraded = websocket::ServerUpgrade(
         runtime, socket->get(), upgrade,
-        [&stream_options](const websocket::UpgradeRequest& request) {
-          stream_options.deflate_params = request.deflate;
-          return 0;
-        },
-        deadline);
+        [](const websocket::UpgradeRequest&) { return websocket::UpgradeDecision::Accept(); },
+        Deadline::In(2 * kOpenTime), &result);
     if (!upgraded.ok()) {
       static_cast<void>((*socket)->Close(Deadline::In(kRefuseTime)));
       return Fail(ExitStatus::kRefused, upgraded);
     }
+    stream_options = websocket::StreamOptions(upgrade, result, stream_options);
   }
-
-  stream_options.deflate = options.deflate;
-  stream_options.role = client ? websocket::Role::kClient : websocket::Role::kServer;
-  stream_options.message_bytes_max = options.message_bytes_max;
   websocket::Stream stream(runtime, BytestreamPtr(socket->release()), stream_options);
 
   SessionOptions session_options;

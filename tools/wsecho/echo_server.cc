@@ -14,23 +14,22 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
 #include "http/core/message.h"
+#include "http/core/response.h"
 #include "http/core/upgrade.h"
 #include "tools/wsecho/page.h"
 #include "websocket/core/close_code.h"
-#include "websocket/core/role.h"
 #include "websocket/options.h"
 #include "websocket/upgrade.h"
 
 namespace halfpipe::tools {
 namespace {
 
-websocket::PlainResponse AnswerPlain(const http::RequestHead& head) {
+http::Response AnswerPlain(const http::RequestHead& head) {
   http::RequestAddress address;
   const bool good = http::CheckRequestAddress(head, &address) == http::UpgradeError::kNone;
   const absl::string_view path = address.resource.substr(0, address.resource.find('?'));
-  if (!good || path != "/") return {.status = 404, .body = "There is nothing here but /\n"};
-  return {
-      .status = 200, .content_type = "text/html; charset=utf-8", .body = std::string(EchoPage())};
+  if (!good || path != "/") return http::TextResponse(404, "There is nothing here but /\n");
+  return http::TextResponse(200, std::string(EchoPage()), "text/html; charset=utf-8");
 }
 
 }  // namespace
@@ -62,22 +61,22 @@ void EchoServer::Serve(int fd) {
   auto socket = std::make_unique<FdStream>(runtime_, fd);
   websocket::ServerUpgradeOptions upgrade;
   upgrade.deflate = options_.deflate;
-  websocket::Options options;
+  upgrade.head_time_max = options_.handshake_time;
+  upgrade.answer_time_max = options_.handshake_time;
+  websocket::ServerUpgradeResult result;
+  // Each step has its bound, and there is a bound on how many there are.
   const absl::Status upgraded = websocket::ServerUpgradeOrPlain(
       runtime_, socket.get(), upgrade,
-      [&options](const websocket::UpgradeRequest& request) {
-        options.deflate_params = request.deflate;
-        return 0;
-      },
-      AnswerPlain, Deadline::In(options_.handshake_time));
+      [](const websocket::UpgradeRequest&) { return websocket::UpgradeDecision::Accept(); },
+      AnswerPlain, Deadline::Never(), &result);
   if (!upgraded.ok()) {
     // The answer is to arrive, and it would not if unread bytes made the end a reset.
     static_cast<void>(socket->Close(Deadline::In(options_.close_time)));
     return;
   }
-  options.role = websocket::Role::kServer;
-  options.deflate = options_.deflate;
+  websocket::Options options;
   options.message_bytes_max = options_.message_bytes_max;
+  options = websocket::StreamOptions(upgrade, result, options);
   websocket::Stream stream(runtime_, BytestreamPtr(socket.release()), options);
   const uint64_t id = next_id_++;
   streams_.emplace(id, &stream);

@@ -30,7 +30,8 @@ class EchoServer {
     uint64_t message_bytes_max = uint64_t{16} << 20;
     // Compression, for peers that offer it.
     websocket::DeflateOptions deflate;
-    // From the connection to the end of the opening handshake or of the plain answer.
+    // For the head of a request, and for a peer to take an answer. A head that does not come to its
+    // end by then is answered with 408.
     absl::Duration handshake_time = absl::Seconds(10);
     // From the end of a conversation to that of its connection.
     absl::Duration close_time = absl::Seconds(5);

@@ -101,6 +101,9 @@ std::unique_ptr<websocket::Stream> Open(Runtime* runtime, const Server& server,
               deflate);
 }
 
+// The rest of a request behind which the server ends the connection.
+constexpr absl::string_view kLastRequest = "\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
 absl::Span<const uint8_t> Bytes(absl::string_view text) {
   return absl::Span<const uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
@@ -222,12 +225,12 @@ TEST(WsechoTest, ServesThePage) {
   Server server;
   for (absl::string_view target : {"/", "/?query"}) {
     const std::string answer =
-        Answer(server, absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        Answer(server, absl::StrCat("GET ", target, " HTTP/1.1", kLastRequest));
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_THAT(answer, HasSubstr("Content-Type: text/html; charset=utf-8\r\n"));
     EXPECT_TRUE(absl::EndsWith(answer, absl::StrCat("\r\n\r\n", EchoPage())));
   }
-  const std::string head = Answer(server, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string head = Answer(server, absl::StrCat("HEAD / HTTP/1.1", kLastRequest));
   EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(head, HasSubstr(absl::StrCat("Content-Length: ", EchoPage().size(), "\r\n")));
   EXPECT_TRUE(absl::EndsWith(head, "\r\n\r\n"));
@@ -235,7 +238,7 @@ TEST(WsechoTest, ServesThePage) {
 
 TEST(WsechoTest, RefusesOtherRequests) {
   Server server;
-  EXPECT_THAT(Answer(server, "GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+  EXPECT_THAT(Answer(server, absl::StrCat("GET /other HTTP/1.1", kLastRequest)),
               StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(Answer(server, "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
               StartsWith("HTTP/1.1 4"));

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "bytestream/base/check.h"
 #include "http/core/base64.h"
+#include "http/core/constant_time.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -47,12 +48,7 @@ HandshakeAccept AcceptValue(absl::string_view key) {
 
 bool AcceptMatches(absl::string_view accept, absl::string_view key) {
   const HandshakeAccept expected = AcceptValue(key);
-  if (accept.size() != expected.size()) return false;
-  unsigned difference = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    difference |= static_cast<unsigned char>(accept[i]) ^ static_cast<unsigned char>(expected[i]);
-  }
-  return difference == 0;
+  return http::SecretsEqual(accept, AsView(expected));
 }
 
 }  // namespace halfpipe::websocket

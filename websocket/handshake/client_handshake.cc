@@ -1,7 +1,9 @@
 #include "websocket/handshake/client_handshake.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
@@ -11,6 +13,7 @@
 #include "http/core/upgrade.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/handshake/extension_fields.h"
+#include "websocket/handshake/origin_policy.h"
 #include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::websocket {
@@ -33,6 +36,29 @@ bool IsValidDeflateOffer(const DeflateOffer& offer) {
          (offer.client_max_window_bits == 0 || IsWindow(offer.client_max_window_bits));
 }
 
+// Fields that a request may have once, and that an option may say already.
+ClientRequestError CheckExtraFields(const ClientRequest& request) {
+  struct Single {
+    absl::string_view name;
+    bool taken;
+  };
+  Single singles[] = {{"Origin", !request.origin.empty()},
+                      {"Cookie", !request.cookies.empty()},
+                      {"Authorization", request.basic.has_value() || !request.bearer.empty()}};
+  for (const http::Field& field : request.extra_fields) {
+    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value) ||
+        IsOwnField(field.name)) {
+      return ClientRequestError::kBadField;
+    }
+    for (Single& single : singles) {
+      if (!absl::EqualsIgnoreCase(field.name, single.name)) continue;
+      if (single.taken) return ClientRequestError::kBadField;
+      single.taken = true;
+    }
+  }
+  return ClientRequestError::kNone;
+}
+
 ClientRequestError CheckRequest(const ClientRequest& request) {
   if (!absl::StartsWith(request.target, "/") || !http::IsValidTarget(request.target)) {
     return ClientRequestError::kBadTarget;
@@ -45,13 +71,20 @@ ClientRequestError CheckRequest(const ClientRequest& request) {
                    IsValidDeflateOffer)) {
     return ClientRequestError::kBadDeflateOffer;
   }
-  for (const http::Field& field : request.extra_fields) {
-    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value) ||
-        IsOwnField(field.name)) {
-      return ClientRequestError::kBadField;
-    }
+  if (!request.origin.empty() && !IsValidOriginField(request.origin)) {
+    return ClientRequestError::kBadOrigin;
   }
-  return ClientRequestError::kNone;
+  return CheckExtraFields(request);
+}
+
+// The value of the Authorization field, empty for none; nullopt for credentials that may not be sent.
+std::optional<std::string> Authorization(const ClientRequest& request) {
+  if (request.basic.has_value()) {
+    if (!request.bearer.empty()) return std::nullopt;
+    return http::BasicAuthorization(*request.basic);
+  }
+  if (request.bearer.empty()) return std::string();
+  return http::BearerAuthorization(request.bearer);
 }
 
 ClientJudgement Invalid(const char* what) { return {ClientVerdict::kInvalid, what, {}}; }
@@ -80,6 +113,10 @@ ClientRequestError WriteClientRequest(const ClientRequest& request, absl::Span<c
                                       absl::string_view* head) {
   const ClientRequestError error = CheckRequest(request);
   if (error != ClientRequestError::kNone) return error;
+  const std::optional<std::string> cookies = http::CookieFieldValue(request.cookies);
+  if (!cookies.has_value()) return ClientRequestError::kBadCookie;
+  const std::optional<std::string> authorization = Authorization(request);
+  if (!authorization.has_value()) return ClientRequestError::kBadCredentials;
 
   http::HeadSerializer writer(out);
   writer.WriteRequestLine("GET", request.target);
@@ -99,6 +136,9 @@ ClientRequestError WriteClientRequest(const ClientRequest& request, absl::Span<c
                                       list->append(WriteDeflateOffer(offer));
                                     }));
   }
+  if (!request.origin.empty()) writer.WriteField("Origin", request.origin);
+  if (!authorization->empty()) writer.WriteField("Authorization", *authorization);
+  if (!cookies->empty()) writer.WriteField("Cookie", *cookies);
   for (const http::Field& field : request.extra_fields) writer.WriteField(field.name, field.value);
   // Everything was checked above, so only space can be lacking.
   if (writer.WriteEnd() != http::WriteStatus::kOk) return ClientRequestError::kNoSpace;
@@ -120,8 +160,14 @@ const char* ClientRequestErrorText(ClientRequestError error) {
       return "subprotocol is not a token, or is offered twice";
     case ClientRequestError::kBadDeflateOffer:
       return "a window of compression has 8..15 bits";
+    case ClientRequestError::kBadOrigin:
+      return "origin is neither scheme://host[:port] nor null";
+    case ClientRequestError::kBadCookie:
+      return "cookie has a name that is no token, or a byte that may not be in its value";
+    case ClientRequestError::kBadCredentials:
+      return "credentials are both Basic and Bearer, or have a byte that may not be sent";
     case ClientRequestError::kBadField:
-      return "field is malformed, or belongs to the handshake";
+      return "field is malformed, belongs to the handshake, or is there twice";
     case ClientRequestError::kNoSpace:
       return "request head is too long";
   }

@@ -7,6 +7,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "http/core/basic_auth.h"
+#include "http/core/cookie.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
 #include "websocket/deflate/deflate_params.h"
@@ -22,8 +24,14 @@ struct ClientRequest {
   absl::Span<const absl::string_view> subprotocols = {};
   // Of compression, the most wanted first; none offers none.
   absl::Span<const DeflateOffer> deflate_offers = {};
-  // Further fields, such as Origin or Authorization. None that the handshake itself decides about:
-  // Host, Upgrade, Connection, Content-Length, Transfer-Encoding, Sec-WebSocket-anything.
+  absl::string_view origin = {};  // As in IsValidOriginField() (origin_policy.h); empty: none.
+  absl::Span<const http::Cookie> cookies = {};  // One Cookie field (RFC 6265 section 5.4).
+  // For the Authorization field; at most one of them.
+  std::optional<http::BasicCredentials> basic = {};
+  absl::string_view bearer = {};  // Empty: none.
+  // Further fields. None that the handshake itself decides about: Host, Upgrade, Connection,
+  // Content-Length, Transfer-Encoding, Sec-WebSocket-anything; and neither Origin, Cookie nor
+  // Authorization where those above say what is in it.
   absl::Span<const http::Field> extra_fields = {};
 };
 
@@ -34,14 +42,17 @@ enum class ClientRequestError : uint8_t {
   kBadKey,
   kBadSubprotocol,
   kBadDeflateOffer,  // A window of neither 8..15 bits nor 0.
+  kBadOrigin,
+  kBadCookie,
+  kBadCredentials,  // Basic or Bearer that cannot be said, or both.
   kBadField,  // CR, LF, NUL and other controls above all, or a field that is not the caller's.
   kNoSpace,   // The head does not fit into `out`.
 };
 
 // Writes the request's head to the front of `out` and returns in *head a view of it. On an error
 // *head is left alone; `out` may be scribbled over. Allocates nothing but for offers of
-// compression. A request without extra
-// fields takes about 150 bytes more than target and host.
+// compression, cookies and credentials. A request without any of these and without extra fields
+// takes about 150 bytes more than target and host.
 //
 // Example:
 //   char buffer[1024];

@@ -1,9 +1,13 @@
 #include "websocket/handshake/server_handshake.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "http/core/head_serializer.h"
+#include "http/core/response.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/handshake/extension_fields.h"
 #include "websocket/handshake/subprotocol.h"
@@ -43,35 +47,19 @@ ServerJudgement RefuseUpgrade(http::UpgradeError error) {
   }
 }
 
-absl::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 400:
-      return "Bad Request";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 414:
-      return "URI Too Long";
-    case 426:
-      return "Upgrade Required";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "";
-  }
+// True for fields that the handshake decides about.
+bool IsOwnField(absl::string_view name) {
+  constexpr absl::string_view kOwn[] = {"Upgrade", "Connection", "Content-Length",
+                                        "Transfer-Encoding"};
+  if (absl::StartsWithIgnoreCase(name, "Sec-WebSocket-")) return true;
+  return std::any_of(std::begin(kOwn), std::end(kOwn),
+                     [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
+}
+
+bool HasField(const http::Response& response, absl::string_view name) {
+  return std::any_of(
+      response.fields.begin(), response.fields.end(),
+      [name](const http::OwnedField& field) { return absl::EqualsIgnoreCase(field.name, name); });
 }
 
 absl::string_view Finish(http::HeadSerializer& writer) {
@@ -115,6 +103,9 @@ ServerJudgement JudgeClientRequest(const http::RequestHead& head,
 absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subprotocol,
                                   absl::Span<const http::Field> extra_fields, absl::Span<char> out,
                                   absl::string_view extension) {
+  for (const http::Field& field : extra_fields) {
+    if (IsOwnField(field.name)) return absl::string_view();
+  }
   const HandshakeAccept accept = AcceptValue(key);
   http::HeadSerializer writer(out);
   writer.WriteStatusLine(101, "Switching Protocols");
@@ -127,10 +118,10 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
   return Finish(writer);
 }
 
-absl::string_view WriteRefusal(int status, absl::Span<char> out) {
+absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_view allow) {
   http::HeadSerializer writer(out);
-  writer.WriteStatusLine(status, ReasonPhrase(status));
-  if (status == 405) writer.WriteField("Allow", "GET");
+  writer.WriteStatusLine(status, http::ReasonPhrase(status));
+  if (status == 405) writer.WriteField("Allow", allow);
   if (status == 426) {
     writer.WriteField("Upgrade", "websocket");
     writer.WriteField("Sec-WebSocket-Version", "13");
@@ -139,6 +130,15 @@ absl::string_view WriteRefusal(int status, absl::Span<char> out) {
   writer.WriteField("Connection", status == 426 ? "Upgrade, close" : "close");
   writer.WriteField("Content-Length", "0");
   return Finish(writer);
+}
+
+void CompleteRefusal(http::Response* response) {
+  if (response->status == 405 && !HasField(*response, "Allow")) {
+    response->fields.push_back({"Allow", "GET"});
+  }
+  if (response->status == 426 && !HasField(*response, "Sec-WebSocket-Version")) {
+    response->fields.push_back({"Sec-WebSocket-Version", "13"});
+  }
 }
 
 }  // namespace halfpipe::websocket

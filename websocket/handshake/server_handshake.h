@@ -5,6 +5,7 @@
 #include "absl/types/span.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "http/core/response.h"
 #include "http/core/upgrade.h"
 #include "websocket/deflate/deflate_params.h"
 
@@ -35,16 +36,18 @@ struct ServerJudgement {
 //   a well-formed offer of subprotocols, or none                 else 400
 //   a well-formed list of extensions, or none                    else 400
 // Compression is chosen from what is offered by `deflate`, null for never; all other extensions are
-// declined by silence. Whether the Origin is welcome is the caller's affair.
+// declined by silence. Whether the host is ours and the Origin welcome is judged elsewhere:
+// host_policy.h, origin_policy.h.
 [[nodiscard]] ServerJudgement JudgeClientRequest(const http::RequestHead& head,
                                                  absl::Span<const absl::string_view> supported,
                                                  const DeflatePolicy* deflate = nullptr);
 
 // Writes the head of the 101 to the front of `out` and returns a view of it; empty if it does not
-// fit or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are of
-// the judgement, `extension` is WriteDeflateAnswer() of it, or empty; `extra_fields` are the
-// caller's. Without those 256 bytes, the subprotocol's and the extension's are enough. Allocates
-// nothing.
+// fit, or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are of
+// the judgement, `extension` is WriteDeflateAnswer() of it, or empty. `extra_fields` are the
+// caller's, and none that the handshake decides about: Upgrade, Connection, Content-Length,
+// Transfer-Encoding, Sec-WebSocket-anything. Without them 256 bytes, the subprotocol's and the
+// extension's are enough. Allocates nothing.
 //
 // Example:
 //   const ServerJudgement judgement = JudgeClientRequest(head, {"chat"});
@@ -57,10 +60,14 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
 
 // Writes a whole response without content that refuses: `status` 400..599, of a judgement, of
 // http::HeadErrorStatus() or the application's own, such as 403. Connection: close, and what the
-// status asks for: Allow with 405; Upgrade and Sec-WebSocket-Version: 13 with 426 (RFC 9110
-// sections 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it does not
-// fit.
-absl::string_view WriteRefusal(int status, absl::Span<char> out);
+// status asks for: Allow, with `allow`, with 405; Upgrade and Sec-WebSocket-Version: 13 with 426
+// (RFC 9110 sections 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it
+// does not fit. Allocates nothing.
+absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_view allow = "GET");
+
+// The same for a refusal with fields and content of the caller's: adds to `response` what its status
+// asks for and it does not have. It is written by http::WriteResponseHead().
+void CompleteRefusal(http::Response* response);
 
 }  // namespace halfpipe::websocket
 
