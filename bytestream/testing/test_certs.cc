@@ -78,8 +78,9 @@ TestIdentity MakeTestIdentity(const TestCertOptions& options, const TestIdentity
   }
   X509* const signer = issuer != nullptr ? issuer_certificate.get() : certificate.get();
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(signer));
-  AddExtension(certificate.get(), signer, NID_basic_constraints,
-               options.is_ca ? "critical,CA:TRUE" : "CA:FALSE");
+  const char* constraints = options.is_ca ? "critical,CA:TRUE" : "CA:FALSE";
+  if (options.is_malformed) constraints = "DER:04:01:2a";  // a string
+  AddExtension(certificate.get(), signer, NID_basic_constraints, constraints);
   AddExtension(certificate.get(), signer, NID_subject_key_identifier, "hash");
   const std::string names = AlternativeNames(options);
   if (!names.empty()) AddExtension(certificate.get(), signer, NID_subject_alt_name, names);

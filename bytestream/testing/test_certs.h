@@ -21,6 +21,8 @@ struct TestCertOptions {
   long valid_from_seconds = -3600;
   long valid_until_seconds = 24 * 3600;
   bool is_ca = false;
+  // With an extension that does not have the form of its kind.
+  bool is_malformed = false;
 };
 
 // Makes a key and a certificate for it, signed by `issuer`; null: by itself.

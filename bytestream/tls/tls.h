@@ -36,7 +36,8 @@ int dill_tls_trust_file(const char* path);
      ECONNRESET the stream below broke, or ended
      EINVAL     an argument is NULL, or no host name
      ETIMEDOUT, ECANCELED
-     EMFILE, ENOMEM, and what receiving from `s` gives otherwise
+     EMFILE, ENOMEM, and what receiving from `s` gives otherwise. Where memory fails inside OpenSSL,
+                which does not always say so, it may be EINVAL, EACCES or EPROTO
      EBADF, ENOTSUP  not a handle, not a bytestream; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 

@@ -27,13 +27,8 @@ using Owned = std::unique_ptr<T, Free>;
 // Whoever gives an encrypted key is told so; OpenSSL would ask on the terminal.
 int NoPassword(char*, int, int, void*) { return -1; }
 
-bool OutOfMemory() { return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE; }
-
 // What the thread's queue of errors says about something that the caller gave.
-absl::Status BadArgument(absl::string_view what) {
-  const int error = OutOfMemory() ? ENOMEM : EINVAL;
-  return ErrnoStatus(error, TakeTlsReason(what));
-}
+absl::Status BadArgument(absl::string_view what) { return TakeTlsError(EINVAL, what); }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -74,23 +69,32 @@ Owned<BIO> Reader(const std::string& text) {
 Owned<X509> NextCertificate(BIO* reader, absl::string_view what, absl::Status* status) {
   Owned<X509> certificate(PEM_read_bio_X509(reader, nullptr, NoPassword, nullptr));
   if (certificate != nullptr) return certificate;
-  const unsigned long error = ERR_peek_last_error();  // NOLINT: OpenSSL's type
-  if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
-    ERR_clear_error();
-  } else {
-    *status = BadArgument(what);
-  }
+  const unsigned long last = ERR_peek_last_error();  // NOLINT: OpenSSL's type
+  const bool at_end =
+      ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+  const absl::Status told = BadArgument(what);
+  if (!at_end || StatusErrno(told) == ENOMEM) *status = told;
   return nullptr;
 }
 
 }  // namespace
 
-std::string TakeTlsReason(absl::string_view what) {
-  const unsigned long error = ERR_peek_error();  // NOLINT: OpenSSL's type
-  const char* const reason = ERR_reason_error_string(error);
-  std::string message = absl::StrCat(what, ": ", reason != nullptr ? reason : "unknown reason");
-  ERR_clear_error();
-  return message;
+TlsFailure TakeTlsFailure() {
+  TlsFailure failure;
+  if (const char* const reason = ERR_reason_error_string(ERR_peek_error())) failure.reason = reason;
+  while (const unsigned long error = ERR_get_error()) {  // NOLINT: OpenSSL's type
+    const int reason = ERR_GET_REASON(error);
+    if (reason == ERR_R_MALLOC_FAILURE) failure.out_of_memory = true;
+    // Another library's reasons have the same numbers.
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && failure.ssl_reason == 0) failure.ssl_reason = reason;
+  }
+  return failure;
+}
+
+absl::Status TakeTlsError(int error, absl::string_view what) {
+  const TlsFailure failure = TakeTlsFailure();
+  return ErrnoStatus(failure.out_of_memory ? ENOMEM : error,
+                     absl::StrCat(what, ": ", failure.reason));
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
@@ -99,7 +103,7 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Make(bool is_client,
                                                              TlsMinimumVersion minimum_version) {
   ERR_clear_error();
   SSL_CTX* const context = SSL_CTX_new(is_client ? TLS_client_method() : TLS_server_method());
-  if (context == nullptr) return ErrnoStatus(ENOMEM, TakeTlsReason("making a TLS context"));
+  if (context == nullptr) return TakeTlsError(ENOMEM, "making a TLS context");
   std::unique_ptr<TlsContext> made(new TlsContext(context, is_client));
   const bool only_13 = minimum_version == TlsMinimumVersion::kTls13;
   SSL_CTX_set_min_proto_version(context, only_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
@@ -161,6 +165,7 @@ absl::Status TlsContext::UseIdentity(const TlsIdentity& identity) {
   if (!key_text.ok()) return key_text.status();
 
   const Owned<BIO> reader = Reader(*chain);
+  if (reader == nullptr) return TakeTlsError(ENOMEM, "reading a certificate");
   absl::Status status;
   const Owned<X509> own = NextCertificate(reader.get(), "the certificate", &status);
   if (!status.ok()) return status;
@@ -174,6 +179,7 @@ absl::Status TlsContext::UseIdentity(const TlsIdentity& identity) {
   if (!status.ok()) return status;
 
   const Owned<BIO> key_reader = Reader(*key_text);
+  if (key_reader == nullptr) return TakeTlsError(ENOMEM, "reading a private key");
   const Owned<EVP_PKEY> key(
       PEM_read_bio_PrivateKey(key_reader.get(), nullptr, NoPassword, nullptr));
   if (key == nullptr) return BadArgument("the private key");
@@ -192,6 +198,7 @@ absl::Status TlsContext::UseTrust(const TlsPem& trust) {
   const absl::StatusOr<std::string> text = Load(trust, "trusted certificates");
   if (!text.ok()) return text.status();
   const Owned<BIO> reader = Reader(*text);
+  if (reader == nullptr) return TakeTlsError(ENOMEM, "reading trusted certificates");
   absl::Status status;
   int count = 0;
   while (Owned<X509> next = NextCertificate(reader.get(), "a trusted certificate", &status)) {

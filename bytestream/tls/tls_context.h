@@ -114,8 +114,18 @@ class TlsContext {
   std::string alpn_;  // as on the wire: each name after one byte with its size
 };
 
-// The reason of OpenSSL's oldest error of this thread, after `what`; forgets all of them.
-std::string TakeTlsReason(absl::string_view what);
+// What OpenSSL has said of a failure.
+struct TlsFailure {
+  const char* reason = "unknown reason";  // of the oldest error, which is where it began
+  int ssl_reason = 0;          // SSL_R_..., of the oldest error of TLS itself; 0 for none
+  bool out_of_memory = false;  // one of the errors says so, whatever came of that
+};
+
+// Takes all errors of this thread out of OpenSSL's queue.
+TlsFailure TakeTlsFailure();
+
+// The same as a status: `error`, an errno, or ENOMEM, with the reason after `what`.
+absl::Status TakeTlsError(int error, absl::string_view what);
 
 }  // namespace halfpipe
 

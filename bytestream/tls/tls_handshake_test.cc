@@ -141,6 +141,17 @@ TEST_F(TlsHandshakeTest, TheChainIsVerified) {
   EXPECT_THAT(Judge(chain, "localhost"), IsOk());
 }
 
+// Where another error of OpenSSL's comes before the verdict, it is one about the certificate still.
+TEST_F(TlsHandshakeTest, MalformedCertificates) {
+  TestCertOptions options;
+  options.dns_names = {"localhost"};
+  options.is_malformed = true;
+  const TestIdentity malformed = MakeTestIdentity(options, &TestCerts::Get().ca);
+  EXPECT_THAT(Judge(malformed, "localhost"), IsErrno(EACCES));
+  EXPECT_THAT(std::string(client_status_.message()), HasSubstr("certificate is refused"));
+  EXPECT_THAT(server_status_, IsErrno(EACCES));
+}
+
 TEST_F(TlsHandshakeTest, VerificationCanBeWeakenedByName) {
   const TestCerts& certs = TestCerts::Get();
   TlsClientOptions options = TestClientOptions();

@@ -43,7 +43,7 @@ absl::Status TlsSession::Prepare(const TlsContext& context, absl::string_view ho
   ERR_clear_error();
   ssl_ = SSL_new(context.ssl_context());
   BIO* const bio = ssl_ != nullptr ? bio_.NewBio() : nullptr;
-  if (bio == nullptr) return ErrnoStatus(ENOMEM, TakeTlsReason("making a TLS connection"));
+  if (bio == nullptr) return TakeTlsError(ENOMEM, "making a TLS connection");
   SSL_set_bio(ssl_, bio, bio);
   if (!context.is_client()) {
     SSL_set_accept_state(ssl_);
@@ -62,7 +62,7 @@ absl::Status TlsSession::Prepare(const TlsContext& context, absl::string_view ho
   const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(wanted, name.c_str()) == 1;
   ERR_clear_error();
   if (!is_address && SSL_set_tlsext_host_name(ssl_, name.c_str()) != 1) {
-    return ErrnoStatus(EINVAL, TakeTlsReason("the host to ask for"));
+    return TakeTlsError(EINVAL, "the host to ask for");
   }
   if (!demanded) {
     if (is_address) X509_VERIFY_PARAM_set1_ip(wanted, nullptr, 0);
@@ -74,32 +74,30 @@ absl::Status TlsSession::Prepare(const TlsContext& context, absl::string_view ho
   SSL_set_hostflags(ssl_,
                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (SSL_set1_host(ssl_, name.c_str()) == 1) return absl::OkStatus();
-  return ErrnoStatus(EINVAL, TakeTlsReason("the host to verify"));
-}
-
-TlsSession::Step TlsSession::Fail(int error, absl::string_view message) {
-  failure_ = ErrnoStatus(error, message);
-  return Step::kFailed;
+  return TakeTlsError(EINVAL, "the host to verify");
 }
 
 // Fails with what OpenSSL has put into the thread's queue of errors.
-TlsSession::Step TlsSession::FailWithReason() {
-  const int reason = ERR_GET_REASON(ERR_peek_error());
-  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-    ERR_clear_error();
+TlsSession::Step TlsSession::Fail() {
+  const TlsFailure failure = TakeTlsFailure();
+  const int alert = failure.ssl_reason - SSL_AD_REASON_OFFSET;
+  int error = EPROTO;
+  std::string what = "TLS";
+  if (failure.ssl_reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     const long verdict = SSL_get_verify_result(ssl_);  // NOLINT: OpenSSL's type
-    return Fail(EACCES, absl::StrCat("the peer's certificate is refused: ",
-                                     X509_verify_cert_error_string(verdict)));
+    error = verdict == X509_V_ERR_OUT_OF_MEM ? ENOMEM : EACCES;
+    what =
+        absl::StrCat("the peer's certificate is refused: ", X509_verify_cert_error_string(verdict));
+  } else if (failure.ssl_reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    error = EACCES;
+    what = "the peer is refused";
+  } else if (alert > 0 && alert <= 255) {
+    error = RefusesCertificate(alert) ? EACCES : EPROTO;
+    what = "the peer ended TLS";
   }
-  if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-    return Fail(EACCES, TakeTlsReason("the peer is refused"));
-  }
-  if (reason == ERR_R_MALLOC_FAILURE) return Fail(ENOMEM, TakeTlsReason("TLS"));
-  if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {
-    const int error = RefusesCertificate(reason - SSL_AD_REASON_OFFSET) ? EACCES : EPROTO;
-    return Fail(error, TakeTlsReason("the peer ended TLS"));
-  }
-  return Fail(EPROTO, TakeTlsReason("TLS"));
+  failure_ =
+      ErrnoStatus(failure.out_of_memory ? ENOMEM : error, absl::StrCat(what, ": ", failure.reason));
+  return Step::kFailed;
 }
 
 // What a call of OpenSSL that returned `result` has come to.
@@ -111,7 +109,7 @@ TlsSession::Step TlsSession::Outcome(int result) {
     case SSL_ERROR_ZERO_RETURN:
       return Step::kEnd;
     default:
-      return FailWithReason();
+      return Fail();
   }
 }
 

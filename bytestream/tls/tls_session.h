@@ -79,8 +79,7 @@ class TlsSession {
 
  private:
   Step Outcome(int result);
-  Step Fail(int error, absl::string_view message);
-  Step FailWithReason();
+  Step Fail();
 
   TlsBio bio_;
   SSL* ssl_ = nullptr;

@@ -80,7 +80,8 @@ class TlsStream : public Bytestream, private InboundSource, private OutboundSink
   //   EPROTO     the two do not agree, or the peer broke the protocol
   //   ECONNRESET the stream below broke or ended
   //   EINVAL     no host, though the context verifies it, or one that is not a name
-  //   EBADF (Abort() was called), ENOMEM, and what the stream below gives
+  //   EBADF (Abort() was called), ENOMEM, and what the stream below gives. Where memory fails inside
+  //              OpenSSL, which does not always say so, it may be EINVAL, EACCES or EPROTO
   absl::Status Handshake(const TlsContext& context, absl::string_view host, Deadline deadline);
 
   absl::StatusOr<absl::Span<uint8_t>> Peek(size_t min, Deadline deadline) override;
