@@ -8,7 +8,8 @@ set -uo pipefail
 readonly bazelw_source=$PWD/$1
 readonly all_packages='bazel-bootstrap g++ libabsl-dev libbenchmark-dev libboost-context-dev
 libc-ares-dev libgmock-dev libgtest-dev libssl-dev pkg-config zlib1g-dev'
-readonly peer_packages='chromium node-ws nodejs openssl python3-websockets'
+readonly peer_packages='chromium curl haproxy libasio-dev libwebsocketpp-dev libwebsockets-dev
+nginx-light node-ws nodejs npm openssl python3-websockets'
 failures=0
 
 fail() {
@@ -250,6 +251,38 @@ has_all
 setting=(HALFPIPE_WITH_PEERS=1)
 run --setup-only
 [[ $(asked_for) == "$(sorted "$peer_packages")" ]] || fail "apt-get installs $(asked_for)"
+
+# npm brings undici, once, and tests hear where it is.
+machine undici_from_npm
+has_all
+tr -s ' \n' '\n' <<< "$peer_packages" >> "$box/installed"
+program npm <<'PROGRAM'
+echo npm >> "$box/calls"
+[[ ! -e $box/broken ]] || { echo 'npm is broken'; exit 1; }
+mkdir -p "$3/node_modules/undici" || exit 1
+touch "$3/node_modules/undici/package.json"
+PROGRAM
+sed -i '2a [[ $1 == --version ]] || echo "undici at ${HALFPIPE_UNDICI_MODULE#$box/}" >> "$box/calls"' "$box/bin/bazel"
+touch "$box/broken"
+setting=(HALFPIPE_WITH_PEERS=1)
+run build
+expect_status 7
+expect_output 'npm is broken'
+expect_output 'going on without'
+[[ $(grep -c 'undici at $' "$box/calls") -eq 1 ]] || fail 'undici is somewhere'
+rm "$box/broken"
+: > "$box/calls"
+setting=(HALFPIPE_WITH_PEERS=1)
+run test
+expect_status 7
+expect_calls 'npm
+undici at home/.cache/halfpipe/undici@6.29.1/node_modules/undici
+bazel4-no_version in repo: <test>'
+setting=(HALFPIPE_WITH_PEERS=1 HALFPIPE_UNDICI_MODULE=elsewhere)
+: > "$box/calls"
+run test
+expect_calls 'undici at elsewhere
+bazel4-no_version in repo: <test>'
 
 machine no_peers_where_ci_is_false
 has_all

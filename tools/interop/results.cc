@@ -79,8 +79,7 @@ class Table : public testing::Environment {
     }
   }
 
-  static constexpr char kHowToWrite[] =
-      "\nHALFPIPE_WITH_PEERS=1 tools/bazelw run //tools/interop:write_tables";
+  static constexpr char kHowToWrite[] = "\ntools/interop/write_tables.sh writes it";
 
   std::vector<Result> results_;
   std::set<std::string> absent_;

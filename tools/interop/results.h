@@ -10,8 +10,8 @@ namespace halfpipe::tools {
 
 // The rows that the running test adds to its table in README.md. When all its tests have passed,
 // the table there has to have the same rows, versions and outcomes aside; the rows of peers that
-// are not installed may be there without having been run. Under the command that writes the tables
-// (//tools/interop:write_tables) the table is written instead.
+// are not installed may be there without having been run. Under write_tables.sh the table is
+// written instead.
 
 // Adds a row, unless the test has failed. "passed" becomes the outcome's first word.
 void RecordResult(Result result);

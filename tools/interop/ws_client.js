@@ -104,6 +104,8 @@ async function tooLarge(url, bytes, options) {
 
 const [mode, ...rest] = process.argv.slice(2);
 const run = {exchange, deflate, 'await-close': awaitClose, 'too-large': tooLarge}[mode];
+// Node ends with 0 when nothing is left to wait for.
+process.exitCode = 1;
 run(...rest).then(() => process.exit(0), error => {
   console.error(error);
   process.exit(1);
