@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/every_number.h"
+#include "bytestream/testing/full_table.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -252,10 +252,6 @@ TEST_F(SocketsMemErrorsTest, DescriptorsThatGetNoHandle) {
     const std::array<int, 2> fds = Descriptors(from);
     const auto fails = [&](int error) { EXPECT_FAILS(error, from.make(fds[0])); };
     WhenCancelled([&] { fails(ECANCELED); });
-    {
-      const EveryNumber all;
-      fails(EMFILE);
-    }
     for (const int error : {EACCES, EPERM}) {
       SyscallFault fault({Syscall::kFcntl}, 0, error);
       fails(error);
@@ -277,8 +273,14 @@ TEST_F(SocketsMemErrorsTest, DescriptorsThatGetNoHandle) {
 
 // ---- Numbers -----------------------------------------------------------------------------------
 
-TEST_F(SocketsMemErrorsTest, NoNumberOnStorage) {
+TEST_F(SocketsMemErrorsTest, NoNumber) {
   const EveryNumber all;
+  for (const FromFd& from : FromFds()) {
+    SCOPED_TRACE(from.name);
+    const std::array<int, 2> fds = Descriptors(from);
+    EXPECT_FAILS(EMFILE, from.make(fds[0]));
+    for (const int fd : fds) EXPECT_EQ(fd < 0 ? 0 : close(fd), 0);
+  }
   dill_bundle_storage bundle_storage;
   EXPECT_FAILS(EMFILE, bundle_mem(&bundle_storage));
   dill_chstorage channel_storage;
@@ -293,20 +295,7 @@ TEST_F(SocketsMemErrorsTest, NoNumberOnStorage) {
 // What is in storage of the caller asks for memory where the table of handles has to grow, and only
 // there.
 TEST_F(SocketsMemErrorsTest, NoMemoryForANumberOnStorage) {
-  std::vector<int> bundles;
-  std::deque<dill_bundle_storage> storages;
-  int error = 0;
-  while (error == 0 && bundles.size() < 5'000) {
-    storages.emplace_back();
-    AllocationFault fault(0);
-    const int b = bundle_mem(&storages.back());
-    if (b < 0) {
-      error = errno;
-    } else {
-      bundles.push_back(b);
-    }
-  }
-  EXPECT_EQ(error, ENOMEM);
+  const FullTable full;
   const auto fails = [](const std::function<int()>& call) {
     AllocationFault fault(0);
     EXPECT_FAILS(ENOMEM, call());
@@ -325,7 +314,6 @@ TEST_F(SocketsMemErrorsTest, NoMemoryForANumberOnStorage) {
     fails([&] { return from.make(fds[0]); });
     for (const int fd : fds) EXPECT_EQ(fd < 0 ? 0 : close(fd), 0);
   }
-  for (const int b : bundles) EXPECT_EQ(hclose(b), 0);
 }
 
 // ---- The other form of a call ------------------------------------------------------------------

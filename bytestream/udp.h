@@ -1,8 +1,8 @@
 /* The C calls for UDP, in the shape of libdill's. C11 and C++. Rules for every call: see sockets.h.
 
-   A handle of udp_open() is also a message socket (msocket.h) if it has a remote address: msend()
-   waits until the system has room for the message, mrecv() is udp_recv() without the address. To
-   close it use hclose(). */
+   A handle of udp_open() is also a message socket (msocket.h): msend() sends to the remote address,
+   EINVAL if there is none, and waits until the system has room for the message; mrecv() is udp_recv()
+   without the address. To close it use hclose(). */
 #ifndef HALFPIPE_BYTESTREAM_UDP_H_
 #define HALFPIPE_BYTESTREAM_UDP_H_
 
@@ -29,8 +29,8 @@ DILL_STORAGE(dill_udp_storage, 384);
    Returns the handle, or -1 with errno:
      EINVAL     an argument that is no address, or a remote one without port; local and remote are of
                 different families; (_mem) mem is NULL
-     EADDRINUSE, EADDRNOTAVAIL, EACCES  as bind(2) says
-     ENETUNREACH, EHOSTUNREACH  there is no way to remote
+     EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM  as bind(2) and connect(2) say
+     ENETUNREACH, EHOSTUNREACH, ENETDOWN  there is no way to remote
      EAFNOSUPPORT  the machine has no such sockets (IPv6, say)
      EMFILE, ENFILE, ENOMEM, ENOBUFS
      ECANCELED  the coroutine is being closed */
@@ -46,7 +46,7 @@ int dill_udp_open_mem(struct dill_ipaddr* local, const struct dill_ipaddr* remot
      EINVAL     buf is NULL; no address, or one of the other family or without port
      EMSGSIZE   more than 65507 bytes over IPv4, 65527 over IPv6
      ECONNREFUSED  an earlier datagram has found nobody at the remote address; call again
-     ENETUNREACH, EHOSTUNREACH, EACCES, EPERM  as send(2) says
+     ENETUNREACH, EHOSTUNREACH, ENETDOWN, EACCES, EPERM  as send(2) says
      ENOMEM
      EBADF, ENOTSUP  not a handle (any more), not a UDP socket */
 int dill_udp_send(int s, const struct dill_ipaddr* addr, const void* buf, size_t len);
@@ -63,8 +63,9 @@ int dill_udp_sendl(int s, const struct dill_ipaddr* addr, struct dill_iolist* fi
      EMSGSIZE   it is larger, and has been dropped
      ETIMEDOUT, ECANCELED  nothing was received; call again
      ECONNREFUSED  a datagram that was sent has found nobody at the remote address; call again
+     EHOSTUNREACH, ENETUNREACH, ENETDOWN  one has not got there; call again
      EBUSY      another coroutine is receiving
-     ENOMEM     nothing was received; call again
+     EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC  nothing left to wait or to receive with; call again
      EBADF, ENOTSUP  not a handle (any more), not a UDP socket */
 ssize_t dill_udp_recv(int s, struct dill_ipaddr* addr, void* buf, size_t len, int64_t deadline);
 
