@@ -185,7 +185,12 @@ absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
 absl::Status Stream::TakeHeader(size_t min_bytes, Deadline deadline) {
   auto bytes = lower_->Peek(min_bytes, deadline);
   if (!bytes.ok()) return bytes.status();
-  if (bytes->size() < min_bytes) return EndOfStream();
+  if (bytes->size() < min_bytes) {
+    // The stream has ended. What is there may be a breach all the same, which is to be told however
+    // the bytes were cut.
+    if (!bytes->empty()) receiver_.OnHeader(*bytes);
+    return receiver_.failed() ? absl::OkStatus() : EndOfStream();
+  }
   const size_t used = receiver_.OnHeader(*bytes);
   if (used > 0) lower_->Consume(used);
   return absl::OkStatus();

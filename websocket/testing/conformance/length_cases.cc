@@ -95,6 +95,22 @@ std::vector<Case> LengthCases() {
                     .in = {Text("whole"), Raw(header.substr(0, size))},
                     .events = {GotText("whole"), Reset()}});
   }
+  // Unless what is there is a breach, which is told however the bytes came.
+  const std::vector<std::string> breaches = {Bytes({0x91}),
+                                             Bytes({0x83}),
+                                             Bytes({0x09}),
+                                             Bytes({0x89, 0xfe}),
+                                             Bytes({0x81, 0x01}),
+                                             Bytes({0x82, 0xff, 0x80}),
+                                             Bytes({0x82, 0xfe, 0x00, 0x7d, 1, 2, 3}),
+                                             Bytes({0x82, 0xff, 0xff, 0, 0, 0, 0, 0})};
+  for (size_t i = 0; i < breaches.size(); ++i) {
+    rows.push_back({.name = absl::StrCat("end inside a header that is a breach, ", i),
+                    .section = "6455 7.1.7",
+                    .roles = Roles::kServer,
+                    .in = {Text("whole"), Raw(breaches[i])},
+                    .events = {GotText("whole"), Failed(1002)}});
+  }
   for (const size_t size : {1u, 4u, 9u}) {
     rows.push_back(
         {.name = absl::StrCat("end ", size, " bytes before the end of a text"),
