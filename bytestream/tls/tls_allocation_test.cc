@@ -45,9 +45,9 @@ const bool kOpenSslIsOurs = [] {
 
 // There are thousands of requests, so each scenario looks at some of them, not the same ones.
 #if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
-constexpr int kStride = 41;
+constexpr int kStride = 67;
 #else
-constexpr int kStride = 3;
+constexpr int kStride = 7;
 #endif
 
 // What the first to tell may say: the one that it befell, where OpenSSL does not always say that it

@@ -397,9 +397,16 @@ bool TlsStream::CanReceive() {
   return error != ETIMEDOUT && error != EBUSY;
 }
 
-// May end the life of the object.
 void TlsStream::ArmReadable() {
-  lower_->WhenReadable([this] { OnLowerReadable(); });
+  readable_now_ = false;
+  arming_readable_ = true;
+  lower_->WhenReadable([this] {
+    readable_now_ = true;
+    if (!arming_readable_) OnLowerReadable();
+  });
+  arming_readable_ = false;
+  // Not from within: whoever arms is about to wait, and would not hear of it.
+  if (readable_now_) runtime_->HoldOutput(&readable_notice_);
 }
 
 void TlsStream::OnLowerReadable() {

@@ -162,12 +162,14 @@ class TlsStream : public Bytestream, private InboundSource, private OutboundSink
   WaiterList writers_;        // until the lower stream has no tail
   WaiterList input_waiters_;  // writers, until there is more to read
   Callback when_readable_;
-  Notice readable_notice_{this, &TlsStream::OnReadable};
+  Notice readable_notice_{this, &TlsStream::OnLowerReadable};
   Notice writable_notice_{this, &TlsStream::OnLowerWritable};
   bool prepared_ = false;
   bool connected_ = false;
   bool writable_armed_ = false;
   bool arming_ = false;
+  bool arming_readable_ = false;
+  bool readable_now_ = false;
   bool awaits_input_ = false;  // the tail does, because OpenSSL must read before it writes
   bool had_turn_ = false;      // a reader has been given its share without result
 };
