@@ -198,6 +198,8 @@ class Stream final : public MessageSocket {
   int failure() const { return failure_; }
 
   bool close_sent() const { return close_state_.close_sent(); }
+  // True while a Close of our own accord waits for the lower stream to take it.
+  bool close_queued() const { return close_queued_; }
   bool receiver_busy() const { return receiving_; }
   bool sender_busy() const override { return sending_; }
   Bytestream* lower() { return lower_.get(); }

@@ -1,0 +1,468 @@
+#include "websocket/server_thread.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "bytestream/base/check.h"
+#include "bytestream/base/errno_status.h"
+
+// The life of a connection. Everything that changes its state is here, in server_accept.cc and in
+// server_handshakes.cc.
+//
+//   state      | coroutine | goes on                            | ends
+//   accepted   | none      | first byte: queued                 | handshake_time
+//   queued     | none      | a place is free: handshake, running| handshake_time, close_time
+//   handshake  | one       | 101: parked, queued or session     | answer: lingering; handshake_time
+//   parked     | none      | readable: queued                   | idle_time, close_time: queued
+//   running    | one       | at rest: parked; its turn is over: | Close, failure: lingering or gone;
+//              |           | queued                             | message_time
+//   session    | one       | the handler returns: parked        | as running
+//   lingering  | none      |                                    | the peer's end, close_time
+//
+// Whoever breaks a connection (Abort(), a timer, a drain) leaves it to a coroutine to call on_close:
+// to its own one, or a new one if it is parked.
+
+namespace halfpipe::websocket {
+namespace {
+
+using State = ConnectionState;
+
+// After so many messages a connection makes room for those that wait.
+constexpr int kMessagesPerPlace = 64;
+
+// Until a queue is tried again whose stream said that it would take more, and did not; or until
+// there may be memory for a coroutine.
+constexpr absl::Duration kRetryPause = absl::Milliseconds(10);
+
+constexpr int kClosePolicyViolation = 1008;
+
+// The most that is dropped of a peer's input at a time, once its connection has ended.
+constexpr size_t kDropBytesMax = size_t{256} << 10;
+
+}  // namespace
+
+ServerThread::ServerThread(ServerPlan* plan, Runtime* runtime, uint32_t index, ThreadLink::Ref link)
+    : plan_(plan),
+      runtime_(runtime),
+      index_(index),
+      link_(std::move(link)),
+      retry_timer_(runtime, [this] { OnRetryTimer(); }),
+      drain_timer_(runtime, [this] { AbortAll(); }),
+      drained_(runtime),
+      acceptors_(runtime),
+      coroutines_(runtime) {
+  handshakes_.places = plan->options.handshakes_max;
+  handshakes_.run = &ServerThread::RunHandshake;
+  messages_.places = plan->options.at_work_max;
+  messages_.run = &ServerThread::RunMessages;
+  link_->Open(this, runtime);
+}
+
+void ServerThread::Join() {
+  if (std::exchange(joined_, true)) return;
+  link_->Close();
+  Drain(Deadline::Immediately());
+  joining_ = true;  // nothing is started from here on
+  acceptors_.CancelAndJoin();
+  coroutines_.CancelAndJoin();
+  {
+    // Those that found no place for their on_close.
+    NoWaitScope no_wait(runtime_);
+    while (Connection* const connection = connections_.Front()) {
+      if (connection->stream_.has_value()) {
+        EndConnection(connection, ErrnoStatus(EBADF, "the server has stopped"));
+      } else {
+        Destroy(connection);
+      }
+    }
+  }
+  for (const auto& listener : listeners_) {
+    if (listener->entry.fd < 0) continue;
+    const int fd = listener->entry.fd;
+    runtime_->engine().Detach(&listener->entry);
+    listener->entry.fd = -1;
+    close(fd);
+  }
+  drained_.Notify();
+}
+
+// ---- Numbers and states ------------------------------------------------------------------------
+
+Connection* ServerThread::NewConnection() {
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const uint32_t place = free_slots_.back();
+  Slot& slot = slots_[place];
+  const ConnectionId id = {index_, uint64_t{slot.generation + 1} << 32 | place};
+  auto* const connection =
+      new (std::nothrow) Connection(this, runtime_, id, &plan_->options.connection, &counters_);
+  if (connection == nullptr) return nullptr;
+  free_slots_.pop_back();
+  slot.connection = connection;
+  ++slot.generation;
+  connections_.PushBack(connection);
+  ++connection_count_;
+  counters_.connections.Add();
+  return connection;
+}
+
+Connection* ServerThread::Find(uint64_t serial) const {
+  const size_t place = serial & UINT32_MAX;
+  if (place >= slots_.size() || slots_[place].generation != serial >> 32) return nullptr;
+  return slots_[place].connection;
+}
+
+void ServerThread::ForgetNumber(const Connection* connection) {
+  const auto place = static_cast<uint32_t>(connection->id_.serial & UINT32_MAX);
+  slots_[place].connection = nullptr;
+  // A number that has been round all generations is not given again.
+  if (slots_[place].generation < UINT32_MAX) free_slots_.push_back(place);
+}
+
+void ServerThread::SetState(Connection* connection, State state) {
+  if (connection->state_ == State::kParked) counters_.parked.Subtract();
+  if (connection->state_ == State::kQueued) counters_.waiting.Subtract();
+  if (state == State::kParked) counters_.parked.Add();
+  if (state == State::kQueued) counters_.waiting.Add();
+  connection->state_ = state;
+}
+
+// ---- Without a coroutine -----------------------------------------------------------------------
+
+void ServerThread::OnReadable(Connection* connection) {
+  if (parking_ == connection) {
+    readable_at_once_ = true;
+    return;
+  }
+  switch (connection->state_) {
+    case State::kAccepted:
+      return Enlist(connection, &handshakes_);
+    case State::kParked:
+      connection->active_nanos_ = NowNanos();
+      return Enlist(connection, &messages_);
+    case State::kLingering:
+      return DropInput(connection);
+    default:
+      return;
+  }
+}
+
+void ServerThread::Enlist(Connection* connection, Work* work) {
+  connection->coroutine_ = nullptr;
+  SetState(connection, State::kQueued);
+  work->waiting.PushBack(connection);
+  Pump(work);
+}
+
+// Starts coroutines for those that wait, as far as there are places.
+void ServerThread::Pump(Work* work) {
+  while (!joining_ && work->taken < work->places) {
+    Connection* const connection = work->waiting.Front();
+    if (connection == nullptr) return;
+    const int error = coroutines_.StartLater(
+        [this, connection, work] { (this->*work->run)(connection); }, "connection");
+    if (error != 0) return retry_timer_.Set(Deadline::In(kRetryPause));
+    connection->work_link_.Unlink();
+    ++work->taken;
+    counters_.at_work.Add();
+    SetState(connection, work == &handshakes_ ? State::kHandshake : State::kRunning);
+  }
+}
+
+void ServerThread::LeaveWork(Work* work) {
+  --work->taken;
+  counters_.at_work.Subtract();
+  Pump(work);
+}
+
+void ServerThread::RetryConnection(Connection* connection) {
+  retries_.PushBack(connection);
+  if (!retry_timer_.armed()) retry_timer_.Set(Deadline::In(kRetryPause));
+}
+
+void ServerThread::OnRetryTimer() {
+  IntrusiveList<Connection, &Connection::retry_link_> now;
+  while (Connection* const connection = retries_.Front()) now.PushBack(connection);
+  while (Connection* const connection = now.PopFront()) connection->FlushQueue();
+  Pump(&handshakes_);
+  Pump(&messages_);
+}
+
+// The next moment at which somebody has to look at an open connection.
+void ServerThread::SetTimer(Connection* connection) {
+  Deadline next = connection->close_deadline_;
+  if (plan_->options.idle_time < absl::InfiniteDuration() && !connection->closing_ &&
+      !connection->handler_->session) {
+    const int64_t idle_nanos = absl::ToInt64Nanoseconds(plan_->options.idle_time);
+    next = std::min(next, Deadline::AtNanos(connection->active_nanos_ + idle_nanos));
+  }
+  connection->timer_.Set(next);
+}
+
+void ServerThread::OnConnectionTimer(Connection* connection) {
+  if (connection->state_ == State::kHandshake) return;  // its calls have deadlines
+  if (connection->state_ == State::kLingering) return Destroy(connection);
+  if (!connection->stream_.has_value()) {
+    counters_.timed_out.Add();
+    counters_.CountRefusal(0);
+    return Destroy(connection);
+  }
+  if (connection->close_deadline_.ExpiredAt(NowNanos())) {
+    connection->end_error_ = ETIMEDOUT;
+    (draining_ ? counters_.aborted : counters_.timed_out).Add();
+    return connection->Abort();
+  }
+  const int64_t idle_nanos = absl::ToInt64Nanoseconds(plan_->options.idle_time);
+  // A handler at work, or a message on its way, is no rest.
+  if (connection->state_ != State::kParked) connection->active_nanos_ = NowNanos();
+  if (Deadline::AtNanos(connection->active_nanos_ + idle_nanos).ExpiredAt(NowNanos())) {
+    counters_.timed_out.Add();
+    connection->end_error_ = ETIMEDOUT;
+    static_cast<void>(connection->Close(kCloseGoingAway, "idle"));
+    return;
+  }
+  SetTimer(connection);
+}
+
+void ServerThread::OnConnectionBroken(Connection* connection) {
+  if (connection->state_ == State::kParked) Enlist(connection, &messages_);
+}
+
+// ---- With a coroutine --------------------------------------------------------------------------
+
+void ServerThread::RunMessages(Connection* connection) {
+  connection->coroutine_ = runtime_->current();
+  const Handler& handler = *connection->handler_;
+  for (int messages = 1;; ++messages) {
+    const auto message = Receive(connection);
+    if (message.ok() && message->has_value()) {
+      counters_.messages_received.Add();
+      counters_.bytes_received.Add((*message)->payload.size());
+      connection->active_nanos_ = NowNanos();
+      if (handler.on_message) handler.on_message(*connection, **message);
+    } else if (StatusErrno(message.status()) != ETIMEDOUT ||
+               !connection->stream_->at_message_boundary()) {
+      EndConnection(connection, message.status());
+      break;
+    }
+    if (TryPark(connection)) break;
+    if (messages >= kMessagesPerPlace && !messages_.waiting.empty()) {
+      Enlist(connection, &messages_);
+      break;
+    }
+  }
+  LeaveWork(&messages_);
+}
+
+// The next message. ETIMEDOUT: there is none, and the connection is at rest; or part of one, and it
+// has taken too long.
+absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* connection) {
+  Stream& stream = *connection->stream_;
+  auto message = stream.ReceiveView(Deadline::Immediately());
+  if (message.ok() || StatusErrno(message.status()) != ETIMEDOUT) return message;
+  if (stream.at_message_boundary()) return message;
+  const Deadline deadline =
+      std::min(Deadline::In(plan_->options.message_time), connection->close_deadline_);
+  return stream.ReceiveView(deadline);
+}
+
+// Leaves the connection without a coroutine until it is readable. False: it is that already, or it
+// has been broken.
+bool ServerThread::TryPark(Connection* connection) {
+  if (connection->broken_) return false;
+  parking_ = connection;
+  readable_at_once_ = false;
+  connection->stream_->WhenReadable([this, connection] { OnReadable(connection); });
+  parking_ = nullptr;
+  if (readable_at_once_) return false;
+  connection->coroutine_ = nullptr;
+  SetState(connection, State::kParked);
+  return true;
+}
+
+void ServerThread::RunSession(Connection* connection) {
+  SetState(connection, State::kSession);
+  counters_.at_work.Add();
+  connection->handler_->session(*connection, *connection->stream_);
+  counters_.at_work.Subtract();
+  // What still comes, up to the peer's Close, is dropped.
+  if (!connection->broken_ && !connection->closing_ && connection->stream_->failure() == 0) {
+    static_cast<void>(connection->Close(kCloseNormal, ""));
+  }
+  if (!TryPark(connection)) Enlist(connection, &messages_);
+}
+
+// The messages are over. `status` is why, if it was not the peer's Close.
+void ServerThread::EndConnection(Connection* connection, const absl::Status& status) {
+  Stream& stream = *connection->stream_;
+  const std::optional<CloseInfo> peer_close = stream.peer_close();
+  int error = peer_close.has_value() ? 0 : StatusErrno(status);
+  if (error == ETIMEDOUT) {
+    counters_.timed_out.Add();
+    NoWaitScope no_wait(runtime_);
+    static_cast<void>(
+        stream.Done(kClosePolicyViolation, "a message took too long", Deadline::Immediately()));
+  }
+  connection->BeginToEnd();
+  connection->DropQueue(EPIPE);
+  connection->closing_ = true;
+  connection->close_wanted_ = false;
+  if (std::exchange(connection->opened_, false) && connection->handler_->on_close) {
+    CloseReport report;
+    if (peer_close.has_value()) {
+      report.code = peer_close->code;
+      report.reason = peer_close->reason;
+    }
+    report.error = connection->end_error_ != 0 ? connection->end_error_ : error;
+    connection->handler_->on_close(*connection, report);
+  }
+  const bool orderly = (error == 0 || error == EPROTO) && !connection->broken_;
+  if (draining_ && orderly) counters_.drained.Add();
+  Finish(connection, orderly);
+}
+
+// Ends the stream below. Orderly: what we have said is to reach the peer, and a reset because of
+// unread input could overtake it.
+void ServerThread::Finish(Connection* connection, bool orderly) {
+  if (!orderly || joining_) return Destroy(connection);
+  if (connection->close_deadline_.is_never()) {
+    connection->close_deadline_ = Deadline::In(plan_->options.connection.close_time);
+  }
+  Stream* const stream = connection->stream_.has_value() ? &*connection->stream_ : nullptr;
+  int error = ETIMEDOUT;
+  if (stream == nullptr || !stream->close_queued()) {
+    NoWaitScope no_wait(runtime_);
+    error = StatusErrno(connection->lower()->Done(Deadline::Immediately()));
+  }
+  if (error == 0 || error == EPIPE) return Linger(connection);
+  if (error == ETIMEDOUT) {
+    // The peer does not read what is on its way to it. That takes a coroutine.
+    if (stream != nullptr) {
+      static_cast<void>(stream->Close(kCloseNormal, "", connection->close_deadline_));
+    } else if (connection->lower()->Done(connection->close_deadline_).ok()) {
+      return Linger(connection);
+    }
+  }
+  Destroy(connection);
+}
+
+// Waits for the end of the peer's stream, without a coroutine.
+void ServerThread::Linger(Connection* connection) {
+  connection->coroutine_ = nullptr;
+  SetState(connection, State::kLingering);
+  connection->timer_.Set(connection->close_deadline_);
+  DropInput(connection);
+}
+
+void ServerThread::DropInput(Connection* connection) {
+  Bytestream* const lower = connection->lower();
+  NoWaitScope no_wait(runtime_);
+  for (size_t dropped = 0; dropped < kDropBytesMax;) {
+    const auto bytes = lower->Peek(1, Deadline::Immediately());
+    if (bytes.ok() && !bytes->empty()) {
+      dropped += bytes->size();
+      lower->Consume(bytes->size());
+      continue;
+    }
+    if (bytes.ok() || StatusErrno(bytes.status()) != ETIMEDOUT) return Destroy(connection);
+    parking_ = connection;
+    readable_at_once_ = false;
+    lower->WhenReadable([this, connection] { OnReadable(connection); });
+    parking_ = nullptr;
+    if (!readable_at_once_) return;
+  }
+  // It sends on, though it has been told that nobody listens.
+  Destroy(connection);
+}
+
+void ServerThread::Destroy(Connection* connection) {
+  SetState(connection, State::kGone);
+  connection->broken_ = true;
+  connection->timer_.Cancel();
+  connection->BeginToEnd();
+  connection->DropQueue(EBADF);
+  connection->all_link_.Unlink();
+  connection->work_link_.Unlink();
+  connection->retry_link_.Unlink();
+  if (connection->stream_.has_value()) connection->stream_->Abort();
+  connection->lower_.reset();
+  ForgetNumber(connection);
+  --connection_count_;
+  counters_.connections.Subtract();
+  connection->Unref();
+  GiveBackPermit();
+  CheckDrained();
+}
+
+// ---- Draining ----------------------------------------------------------------------------------
+
+void ServerThread::Drain(Deadline deadline) {
+  if (!draining_) {
+    draining_ = true;
+    acceptors_.Cancel();
+    // Without memory for it the backlog is reset, and the listeners are closed at the end.
+    if (coroutines_.StartLater([this] { DrainBacklog(); }, "drain") != 0) backlog_drained_ = true;
+    for (Connection* it = connections_.Front(); it != nullptr; it = connections_.Next(it)) {
+      if (it->open()) {
+        static_cast<void>(it->Close(kCloseGoingAway, "the server is stopping"));
+      } else if (it->state_ == State::kAccepted) {
+        it->timer_.Set(std::min(it->handshake_deadline_, Deadline::In(absl::Seconds(1))));
+      }
+    }
+    CheckDrained();
+  }
+  if (!(deadline < drain_deadline_)) return;
+  drain_deadline_ = deadline;
+  if (deadline.is_immediate()) return AbortAll();
+  drain_timer_.Set(deadline);
+}
+
+void ServerThread::AbortAll() {
+  aborting_ = true;
+  for (Connection* it = connections_.Front(); it != nullptr;) {
+    Connection* const connection = it;
+    it = connections_.Next(it);
+    if (connection->state_ != State::kLingering) counters_.aborted.Add();
+    Break(connection);
+  }
+}
+
+void ServerThread::Break(Connection* connection) {
+  switch (connection->state_) {
+    case State::kQueued:
+      if (connection->stream_.has_value()) return connection->Abort();
+      return Destroy(connection);
+    case State::kAccepted:
+    case State::kLingering:
+      return Destroy(connection);
+    case State::kHandshake:
+    case State::kRunning:
+    case State::kSession:
+      if (connection->stream_.has_value()) {
+        connection->Abort();
+      } else {
+        connection->broken_ = true;
+      }
+      return StopCoroutine(connection);
+    case State::kParked:
+      return connection->Abort();
+    case State::kGone:
+      return;
+  }
+}
+
+void ServerThread::StopCoroutine(Connection* connection) {
+  if (connection->coroutine_ != nullptr) runtime_->Cancel(connection->coroutine_);
+}
+
+void ServerThread::CheckDrained() {
+  if (draining_ && backlog_drained_ && connection_count_ == 0) drained_.Notify();
+}
+
+}  // namespace halfpipe::websocket
