@@ -1,11 +1,12 @@
 // A whole client, from its request to the end of the connection. The first byte of the input says
-// the options, the second seeds the cuts, the rest is what the server sends; behind a good answer of
-// ours, if the options say so.
+// the options, the second seeds the cuts, the rest is what the server sends; behind a good answer
+// of ours, if the options say so.
 //
 // Holds for each input:
 //   - what is sent is a request and, behind a good answer, frames that the strictest of servers
 //     takes, each masked with a key of its own;
-//   - how the bytes are cut changes nothing: not what is sent, not what is received, not how it ends;
+//   - how the bytes are cut changes nothing: neither what is sent nor what is received nor how it
+//     ends;
 //   - every message keeps to its bound, and memory to that of the README.
 
 #include <cstddef>

@@ -5,7 +5,8 @@
 // Holds for each input:
 //   - what is sent is well-formed responses and, behind a 101, frames that the strictest of clients
 //     takes;
-//   - how the bytes are cut changes nothing: not what is sent, not what is received, not how it ends;
+//   - how the bytes are cut changes nothing: neither what is sent nor what is received nor how it
+//     ends;
 //   - every message keeps to its bound, and memory to that of the README.
 
 #include <cstddef>

@@ -43,8 +43,8 @@ class Echo {
                    ? View(stream, &type, &payload, &goes_on)
                    : Fill(stream, &type, &payload, &goes_on);
       Look();
-      // Whether a message that is too large and a breach behind that are told together or one after the
-      // other depends on the cuts.
+      // Whether a message that is too large and a breach behind that are told together or one after
+      // the other depends on the cuts.
       if (StatusErrno(status) == EMSGSIZE) continue;
       if (!status.ok() || !goes_on) break;
       run_->messages.push_back(

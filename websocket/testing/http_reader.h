@@ -36,8 +36,8 @@ struct ServerOutput {
   std::string breach;      // Of a response, or a lack of one where there are bytes; empty if none.
 };
 
-// Every response has a Content-Length that is true (none: its status has no content), a 101 has what
-// RFC 6455 section 4.2.2 asks for. Not for answers to HEAD that tell a length.
+// Every response has a Content-Length that is true (none: its status has no content), a 101 has
+// what RFC 6455 section 4.2.2 asks for. Not for answers to HEAD that tell a length.
 ServerOutput ReadServerOutput(absl::string_view bytes);
 
 // What is wrong with the head of a client's opening handshake (RFC 6455 section 4.1); empty if

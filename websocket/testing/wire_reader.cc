@@ -65,7 +65,7 @@ class Judge {
     const int opcode = frame.first_byte % 16;
     const bool fin = frame.first_byte >= 128;
     const int rsv = frame.first_byte / 16 % 8;
-    // Section 5.5.1 forbids data there, and section 5.5.2 has pings answered until the peer's Close.
+    // Section 5.5.1 forbids data there; section 5.5.2 has pings answered until the peer's Close.
     if (closed_ && opcode < 8) return "a data frame behind the Close";
     if (closed_ && opcode == 8) return "a second Close";
     if (opcode >= 8) {

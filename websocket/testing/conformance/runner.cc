@@ -75,7 +75,7 @@ std::string ShowFrame(const WireFrame& frame) {
                       Show(frame.payload));
 }
 
-// ---- The endpoint under test ---------------------------------------------------------------------
+// ---- The endpoint under test --------------------------------------------------------------------
 
 absl::Status Do(const Action& action, Stream* stream) {
   const IoSlice slice(absl::string_view(action.payload));
@@ -162,7 +162,7 @@ std::string RunEndpoint(Runtime* runtime, const Case& row, Role role, Mode mode,
   return seen;
 }
 
-// ---- Its output ----------------------------------------------------------------------------------
+// ---- Its output ---------------------------------------------------------------------------------
 
 // Masking keys are those of the entropy, in its order, and none is used twice.
 std::string JudgeKeys(const std::vector<WireFrame>& frames) {

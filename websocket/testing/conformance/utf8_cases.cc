@@ -175,8 +175,8 @@ void AddIncomplete(std::vector<Case>* rows) {
                           Ping(Bytes({0xff})), Last(Bytes({0xac})), Close(1000)},
                    .events = {GotText(Bytes({0xe2, 0x82, 0xac})), Closed(1000)},
                    .out = {Pong(Bytes({0x41})), Pong(Bytes({0xff}))}});
-  // Told as soon as it is certain: the rest never comes. (A frame that ReceiveView() shows in the read
-  // buffer is waited for, so this one is larger.)
+  // Told as soon as it is certain: the rest never comes. (A frame that ReceiveView() shows in the
+  // read buffer is waited for, so this one is larger.)
   rows->push_back(
       {.name = "told before the frame has ended",
        .section = "6455 8.1",
