@@ -230,11 +230,7 @@ absl::Status ServerSide::SendPlain(const http::RequestHead& head, const http::Re
   const http::ResponseError error =
       http::WriteResponseHead(response, {.persistence = persistence}, scratch.chars(), &answer);
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
-  absl::Status sent = Write(answer, head.method == "HEAD" ? "" : response.body, AnswerDeadline());
-  if (sent.ok() && stream_->tail_size() > 0) {
-    return ErrnoStatus(ETIMEDOUT, "the client did not take its answer within answer_time_max");
-  }
-  return sent;
+  return Write(answer, head.method == "HEAD" ? "" : response.body, AnswerDeadline());
 }
 
 // Waits for the first byte of another request.

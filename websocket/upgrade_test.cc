@@ -13,7 +13,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
-#include "bytestream/base/entropy.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/bytestream.h"
@@ -31,51 +30,12 @@
 #include "http/core/response.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
-#include "websocket/testing/bytes.h"
+#include "websocket/upgrade_test_support.h"
 
 namespace halfpipe::websocket {
 namespace {
 
 const Deadline kNever = Deadline::Never();
-
-// The key of RFC 6455 section 1.3, and what belongs to it.
-constexpr absl::string_view kNonce = "the sample nonce";
-constexpr absl::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
-constexpr absl::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-class FixedEntropy final : public Entropy {
- public:
-  void Fill(absl::Span<uint8_t> out) override {
-    ASSERT_EQ(out.size(), kNonce.size());
-    std::copy(kNonce.begin(), kNonce.end(), out.begin());
-  }
-};
-
-std::string Request(absl::string_view extra = "") {
-  return absl::StrCat(
-      "GET /chat?x=1 HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Key: ",
-      kKey, "\r\nSec-WebSocket-Version: 13\r\n", extra, "\r\n");
-}
-
-std::string Without(std::string request, absl::string_view line) {
-  const size_t at = request.find(std::string(line));
-  EXPECT_NE(at, std::string::npos) << line;
-  return request.erase(at, line.size());
-}
-
-std::string Replaced(std::string request, absl::string_view from, absl::string_view to) {
-  const size_t at = request.find(std::string(from));
-  EXPECT_NE(at, std::string::npos) << from;
-  return request.replace(at, from.size(), std::string(to));
-}
-
-std::string Answer(absl::string_view extra = "") {
-  return absl::StrCat(
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Accept: ",
-      kAccept, "\r\n", extra, "\r\n");
-}
 
 class UpgradeTest : public testing::Test {
  protected:
@@ -127,23 +87,6 @@ class UpgradeTest : public testing::Test {
     EXPECT_THAT(server->Write(absl::MakeConstSpan(&slice, 1), false, kNever), IsOk());
     EXPECT_THAT(server->Done(kNever), IsOk());
     return Ask(client.get());
-  }
-
-  static std::string ReadToEnd(Bytestream* stream) {
-    std::string text;
-    for (;;) {
-      auto bytes = stream->Peek(1, kNever);
-      EXPECT_THAT(bytes, IsOk());
-      if (!bytes.ok() || bytes->empty()) return text;
-      absl::StrAppend(&text, AsChars(*bytes));
-      stream->Consume(bytes->size());
-    }
-  }
-
-  static std::string Buffered(Bytestream* stream) {
-    auto bytes = stream->Peek(0, kNever);
-    EXPECT_THAT(bytes, IsOk());
-    return bytes.ok() ? std::string(AsChars(*bytes)) : "";
   }
 
   Runtime runtime_;

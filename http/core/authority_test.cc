@@ -139,5 +139,43 @@ TEST(AuthorityTest, Ipv6) {
   }
 }
 
+TEST(SameHostTest, NamesAndAddresses) {
+  const struct {
+    const char* a;
+    const char* b;
+    bool same;
+  } kRows[] = {
+      {"h", "h", true},
+      {"Example.ORG:1", "example.org:2", true},
+      {"example.org", "example.org.", false},
+      {"example.org", "xexample.org", false},
+      {"127.0.0.1", "127.0.0.1:5", true},
+      {"127.0.0.1", "127.0.0.2", false},
+      {"[::]", "[0:0:0:0:0:0:0:0]", true},
+      {"[::1]", "[0:0:0:0:0:0:0:1]", true},
+      {"[1::]", "[1:0:0:0:0:0:0:0]", true},
+      {"[::1]", "[1::]", false},
+      {"[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8]", true},
+      {"[1:2::7:8]", "[1:2:0:0:0:0:7:8]", true},
+      {"[1:2::7:8]", "[1:2:0:0:0:7:8:0]", false},
+      {"[ABCD::00ef]", "[abcd:0::ef]", true},
+      {"[::ffff:192.0.2.33]", "[::ffff:c000:221]", true},
+      {"[64:ff9b::192.0.2.33]", "[64:ff9b:0:0:0:0:c000:0221]", true},
+      {"[1:2:3:4:5:6:1.2.3.4]", "[1:2:3:4:5:6:102:304]", true},
+      {"[::255.255.255.255]", "[::ffff:ffff]", true},
+      {"[::1.2.3.4]", "1.2.3.4", false},
+      {"[::1]", "h", false},
+  };
+  for (const auto& row : kRows) {
+    Authority a;
+    Authority b;
+    ASSERT_TRUE(ParseAuthority(row.a, &a)) << row.a;
+    ASSERT_TRUE(ParseAuthority(row.b, &b)) << row.b;
+    EXPECT_EQ(IsSameHost(a, b), row.same) << row.a << " " << row.b;
+    EXPECT_EQ(IsSameHost(b, a), row.same) << row.a << " " << row.b;
+    EXPECT_TRUE(IsSameHost(a, a));
+  }
+}
+
 }  // namespace
 }  // namespace halfpipe::http

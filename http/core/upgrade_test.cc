@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "http/core/head_parser.h"
+#include "http/core/header_list.h"
 #include "http/core/message.h"
 
 namespace halfpipe::http {
@@ -247,6 +248,57 @@ TEST(UpgradeErrorTest, TextsAndStatusCodes) {
   EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kSeveralHosts), 400);
   EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kNotInConnection), 400);
   EXPECT_EQ(UpgradeErrorStatus(UpgradeError::kHasContent), 400);
+}
+
+// RFC 9112 section 3.2.2, RFC 9110 section 7.4.
+TEST(RequestAddressTest, SchemeOfAnAbsoluteTarget) {
+  const struct {
+    const char* target;
+    const char* scheme;
+    bool tls;
+  } kRows[] = {
+      {"/", "", false},
+      {"/http://x/", "", false},
+      {"http://h/", "http", false},
+      {"HTTPS://h", "HTTPS", true},
+      {"ws://h/", "ws", false},
+      {"wSs://h/x", "wSs", true},
+  };
+  for (const auto& row : kRows) {
+    RequestHead head;
+    head.target = row.target;
+    head.fields = HeaderList("Host: h\r\n");
+    RequestAddress address;
+    ASSERT_EQ(CheckRequestAddress(head, &address), UpgradeError::kNone) << row.target;
+    EXPECT_EQ(address.scheme, row.scheme);
+    EXPECT_EQ(address.asks_for_tls(), row.tls);
+  }
+  for (const char* target : {"ftp://h/", "http:/h/", "http:h", "http//h/", "httpss://h/", "://h/",
+                             "http://u@h/", "http:///", "http://h:x/", "*", "h:80", "ws:"}) {
+    RequestHead head;
+    head.target = target;
+    head.fields = HeaderList("Host: h\r\n");
+    RequestAddress address;
+    EXPECT_EQ(CheckRequestAddress(head, &address), UpgradeError::kBadTarget) << target;
+  }
+}
+
+// Host is asked for since HTTP/1.1.
+TEST(RequestAddressTest, OldVersionMayLackTheHost) {
+  RequestHead head;
+  head.target = "/x";
+  head.version_minor = 0;
+  RequestAddress address;
+  EXPECT_EQ(CheckRequestAddress(head, &address), UpgradeError::kNone);
+  EXPECT_EQ(address.resource, "/x");
+  EXPECT_EQ(address.host, "");
+  head.version_minor = 1;
+  EXPECT_EQ(CheckRequestAddress(head, &address), UpgradeError::kMissingHost);
+  head.version_minor = 0;
+  head.fields = HeaderList("Host: a\r\nHost: a\r\n");
+  EXPECT_EQ(CheckRequestAddress(head, &address), UpgradeError::kSeveralHosts);
+  head.fields = HeaderList("Host: a b\r\n");
+  EXPECT_EQ(CheckRequestAddress(head, &address), UpgradeError::kBadHost);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ HandshakeKey MakeKey(Entropy& entropy);
 HandshakeAccept AcceptValue(absl::string_view key);
 
 // True if `accept` is exactly AcceptValue(key). The time it takes depends on no character of either
-// but on the size alone.
+// but on the size alone: the comparison is http::SecretsEqual().
 [[nodiscard]] bool AcceptMatches(absl::string_view accept, absl::string_view key);
 
 }  // namespace halfpipe::websocket

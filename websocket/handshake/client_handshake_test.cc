@@ -8,6 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
+#include "http/core/basic_auth.h"
+#include "http/core/cookie.h"
 #include "http/core/head_parser.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
@@ -73,6 +75,68 @@ TEST(ClientRequestTest, OffersCompression) {
       Write({.host = "example.com", .key = kKey, .deflate_offers = {&bad, 1}},
             ClientRequestError::kBadDeflateOffer);
     }
+  }
+}
+
+TEST(ClientRequestTest, CarriesOriginCookiesAndCredentials) {
+  const http::Cookie cookies[] = {{"a", "1"}, {"b", "2"}};
+  const http::Field fields[] = {{"X", "y"}};
+  EXPECT_EQ(Write({.host = "h",
+                   .key = kKey,
+                   .origin = "https://example.org",
+                   .cookies = cookies,
+                   .basic = http::BasicCredentials{"Aladdin", "open sesame"},
+                   .extra_fields = fields},
+                  ClientRequestError::kNone),
+            "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            "Origin: https://example.org\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"
+            "Cookie: a=1; b=2\r\nX: y\r\n\r\n");
+  const std::string head = Write({.host = "h", .key = kKey, .origin = "null", .bearer = "abc.d=="},
+                                 ClientRequestError::kNone);
+  EXPECT_NE(head.find("\r\nOrigin: null\r\nAuthorization: Bearer abc.d==\r\n\r\n"),
+            std::string::npos)
+      << head;
+}
+
+TEST(ClientRequestTest, WhatMayNotBeSaidIsRefused) {
+  for (const char* origin : {"example.org", "https://example.org/", "https://a https://b", "NULL",
+                             "https://a\r\nEvil: 1"}) {
+    Write({.host = "h", .key = kKey, .origin = origin}, ClientRequestError::kBadOrigin);
+  }
+  for (const http::Cookie& cookie : {http::Cookie{"a b", "1"}, http::Cookie{"", "1"},
+                                     http::Cookie{"a", "1;2"}, http::Cookie{"a", "1\r\nEvil: 1"}}) {
+    Write({.host = "h", .key = kKey, .cookies = {&cookie, 1}}, ClientRequestError::kBadCookie);
+  }
+  for (const http::BasicCredentials& basic :
+       {http::BasicCredentials{"a:b", "p"}, http::BasicCredentials{"a\r\nEvil: 1", "p"},
+        http::BasicCredentials{"a", "p\n"}}) {
+    Write({.host = "h", .key = kKey, .basic = basic}, ClientRequestError::kBadCredentials);
+  }
+  for (const char* bearer : {"a b", "=", "a\r\nEvil: 1"}) {
+    Write({.host = "h", .key = kKey, .bearer = bearer}, ClientRequestError::kBadCredentials);
+  }
+  Write({.host = "h", .key = kKey, .basic = http::BasicCredentials{"u", "p"}, .bearer = "t"},
+        ClientRequestError::kBadCredentials);
+}
+
+// Two of what a request has once, from the options, from the fields or from both.
+TEST(ClientRequestTest, NothingIsSaidTwice) {
+  const http::Cookie cookies[] = {{"a", "1"}};
+  const http::Field fields[] = {{"origin", "https://b"}, {"COOKIE", "c=d"}, {"Authorization", "x"}};
+  Write({.host = "h", .key = kKey, .extra_fields = fields}, ClientRequestError::kNone);
+  Write({.host = "h", .key = kKey, .origin = "https://a", .extra_fields = fields},
+        ClientRequestError::kBadField);
+  Write({.host = "h", .key = kKey, .cookies = cookies, .extra_fields = fields},
+        ClientRequestError::kBadField);
+  Write(
+      {.host = "h", .key = kKey, .basic = http::BasicCredentials{"u", "p"}, .extra_fields = fields},
+      ClientRequestError::kBadField);
+  Write({.host = "h", .key = kKey, .bearer = "t", .extra_fields = fields},
+        ClientRequestError::kBadField);
+  for (const char* name : {"Origin", "cookie", "AUTHORIZATION"}) {
+    const http::Field twice[] = {{name, "a"}, {name, "a"}};
+    Write({.host = "h", .key = kKey, .extra_fields = twice}, ClientRequestError::kBadField);
   }
 }
 

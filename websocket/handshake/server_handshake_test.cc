@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -11,6 +12,7 @@
 #include "http/core/head_parser.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "http/core/response.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/handshake/client_handshake.h"
 
@@ -243,6 +245,32 @@ TEST(WriteAcceptanceTest, InjectionAndLackOfSpaceGiveNothing) {
   EXPECT_EQ(WriteAcceptance("k", "", {}, absl::MakeSpan(buffer, size - 1)), "");
 }
 
+TEST(WriteAcceptanceTest, FieldsOfTheHandshakeAreNotTheCallers) {
+  char buffer[512];
+  for (const char* name : {"Upgrade", "connection", "Content-Length", "Transfer-Encoding",
+                           "Sec-WebSocket-Accept", "sec-websocket-extensions"}) {
+    const http::Field fields[] = {{name, "1"}};
+    EXPECT_EQ(WriteAcceptance("k", "", fields, absl::MakeSpan(buffer)), "") << name;
+  }
+}
+
+TEST(CompleteRefusalTest, AddsWhatTheStatusAsksForAndIsNotThere) {
+  http::Response response = {.status = 405};
+  CompleteRefusal(&response);
+  EXPECT_EQ(response.fields, (std::vector<http::OwnedField>{{"Allow", "GET"}}));
+  response.fields = {{"allow", "POST"}};
+  CompleteRefusal(&response);
+  EXPECT_EQ(response.fields, (std::vector<http::OwnedField>{{"allow", "POST"}}));
+  response = {.status = 426};
+  CompleteRefusal(&response);
+  EXPECT_EQ(response.fields, (std::vector<http::OwnedField>{{"Sec-WebSocket-Version", "13"}}));
+  CompleteRefusal(&response);
+  EXPECT_EQ(response.fields.size(), 1u);
+  response = {.status = 403};
+  CompleteRefusal(&response);
+  EXPECT_TRUE(response.fields.empty());
+}
+
 TEST(WriteRefusalTest, SaysWhatTheStatusAsksFor) {
   char buffer[256];
   EXPECT_EQ(WriteRefusal(400, absl::MakeSpan(buffer)),
@@ -258,7 +286,7 @@ TEST(WriteRefusalTest, SaysWhatTheStatusAsksFor) {
 // Every status this stack answers with has a reason, and fits 256 bytes; our client takes it as
 // a refusal.
 TEST(WriteRefusalTest, EveryStatusIsAWellFormedRefusal) {
-  for (int status : {400, 403, 404, 405, 408, 414, 418, 426, 431, 500, 501, 503, 505}) {
+  for (int status : {400, 403, 404, 405, 408, 413, 414, 418, 421, 426, 431, 500, 501, 503, 505}) {
     char buffer[256];
     const std::string answer(WriteRefusal(status, absl::MakeSpan(buffer)));
     http::ResponseHeadParser parser;
