@@ -157,5 +157,59 @@ TEST(MultiListenerFaultTest, EveryWaitEnds) {
   }
 }
 
+// The pause after a shortage is a wait too; and instead of one wait the whole bundle may end. What
+// comes in between is there for the next accept.
+TEST(MultiListenerFaultTest, EveryWaitOfAPacedAcceptEnds) {
+  for (const int error : {0, ETIMEDOUT, ECANCELED}) {
+    for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
+      SCOPED_TRACE(testing::Message() << "wait " << nth << ", errno " << error);
+      Listeners listeners;
+      // Of the attempt that follows the first wait.
+      SyscallFault shortage({Syscall::kAccept4}, kCount, EMFILE);
+      std::optional<WaitWatch> watch;
+      std::optional<WaitFault> fault;
+      const Coroutine nobody;
+      if (error == 0) {
+        watch.emplace(&listeners.runtime(), nth);
+      } else {
+        fault.emplace(&listeners.runtime(), error, nth, &nobody);
+      }
+      int result = kPending;
+      Bundle bundle(&listeners.runtime());
+      ASSERT_TRUE(bundle
+                      .Go([&] {
+                        const Coroutine* const self = listeners.runtime().current();
+                        if (watch.has_value()) watch->set_only(self);
+                        if (fault.has_value()) fault->set_only(self);
+                        result = listeners.Accept();
+                      })
+                      .ok());
+      listeners.Connect();
+      if (watch.has_value()) {
+        while (!watch->reached() && result == kPending) {
+          EXPECT_EQ(listeners.runtime().Yield(), 0);
+        }
+        if (result == kPending) {
+          bundle.CancelAndJoin();
+          EXPECT_EQ(result, -ECANCELED);
+        }
+      }
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      const bool hit = watch.has_value() ? watch->reached() : fault->hit();
+      if (!hit) {
+        EXPECT_EQ(result, 0);
+        EXPECT_GE(nth, 2);
+        break;
+      }
+      // Where the connection was there when the wait ended, it is what counts.
+      if (result != 0) {
+        EXPECT_TRUE(result == -error || result == -ECANCELED) << result;
+        listeners.ExpectOneMore();
+      }
+      if (HasFailure()) return;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace halfpipe
