@@ -2,11 +2,9 @@
 // closed while it waits there, or the wait is cancelled or times out under it. Nothing leaks, and
 // whoever makes the call next finds everything, where the header says that it may.
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -14,19 +12,13 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "bytestream/base/deadline.h"
-#include "bytestream/base/io_slice.h"
-#include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/net/pair.h"
-#include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/slow_network.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/testing/wait_sweep.h"
@@ -175,43 +167,6 @@ void TakeSome(int s, size_t max, std::string* got) {
   }
 }
 
-// Two handles with a network between them that carries a few bytes at a time.
-class SlowNetwork {
- public:
-  SlowNetwork() : bundle_(&Runtime::Current()) {
-    for (int i = 0; i < 2; ++i) {
-      auto [outer, inner] = MakePair(&Runtime::Current());
-      ends_[i] = StreamHandle::Make(std::move(outer));
-      inner_[i] = std::move(inner);
-    }
-    for (int i = 0; i < 2; ++i) {
-      EXPECT_TRUE(bundle_.Go([this, i] { Carry(inner_[i].get(), inner_[1 - i].get()); }).ok());
-    }
-  }
-  std::array<int, 2> TakeEnds() const { return ends_; }
-
- private:
-  static void Carry(Bytestream* from, Bytestream* to) {
-    for (;;) {
-      const absl::StatusOr<absl::Span<uint8_t>> bytes = from->Peek(1, Deadline::Never());
-      if (!bytes.ok() || bytes->empty()) break;
-      const size_t size = std::min<size_t>(bytes->size(), 100);
-      const IoSlice piece(bytes->data(), size);
-      if (!to->WriteTail(absl::MakeConstSpan(&piece, 1)).ok()) break;
-      from->Consume(size);
-      // So that it arrives before more comes.
-      for (int i = 0; i < 3; ++i) {
-        if (Runtime::Current().Yield() != 0) return;
-      }
-    }
-    to->Abort();
-  }
-
-  std::array<int, 2> ends_;
-  std::array<BytestreamPtr, 2> inner_;
-  Bundle bundle_;
-};
-
 // An attach that ends closes everything, and leaves its storage to the next one.
 TEST_P(TlsSweepTest, Attach) {
   for (const bool as_client : {true, false}) {
@@ -222,8 +177,8 @@ TEST_P(TlsSweepTest, Attach) {
         // Pairs stand for a slow network, on which messages come in pieces.
         const bool slow = std::get<Kind>(GetParam()) == Kind::kPair;
         std::optional<SlowNetwork> network;
-        if (slow) network.emplace();
-        const std::array<int, 2> s = slow ? network->TakeEnds() : Lower();
+        if (slow) network.emplace(/*piece_bytes=*/100);
+        const std::array<int, 2> s = slow ? network->ends() : Lower();
         int peer = -1;
         const int h = go(peer = Attach(s[1], !as_client, nullptr));
         run->Begin([&] { return Attach(s[0], as_client, mem); });
