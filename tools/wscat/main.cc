@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/listener.h"
@@ -22,9 +25,15 @@
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "http/core/basic_auth.h"
+#include "http/core/cookie.h"
+#include "http/core/header_list.h"
+#include "http/core/redirect.h"
+#include "http/core/response.h"
 #include "tools/wscat/escape.h"
 #include "tools/wscat/exit_status.h"
 #include "tools/wscat/options.h"
+#include "tools/wscat/request_flags.h"
 #include "tools/wscat/session.h"
 #include "tools/wsecho/endpoint.h"
 #include "tools/wsecho/flags.h"
@@ -74,41 +83,113 @@ absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
   return std::make_unique<FdStream>(runtime, *accepted);
 }
 
-ExitStatus Converse(Runtime* runtime, const Options& options) {
-  const bool client = options.destination.has_value();
-  const Deadline deadline = Deadline::In(kOpenTime);
-  absl::StatusOr<FdStreamPtr> socket = client ? Connect(runtime, *options.destination, deadline)
-                                              : AcceptOne(runtime, *options.listen);
-  if (!socket.ok()) return Fail(ExitStatus::kNoConnection, socket.status());
+// A connection that speaks WebSocket, and how its stream is to be made; or what to exit with, and
+// what to say before that.
+struct Opened {
+  ExitStatus failed = ExitStatus::kClean;
+  absl::Status why;
+  FdStreamPtr socket;
+  websocket::Options stream;
+};
 
-  websocket::Options stream_options;
-  stream_options.message_bytes_max = options.message_bytes_max;
-  if (client) {
-    websocket::ClientUpgradeOptions request;
-    request.target = options.destination->target;
-    request.host = options.destination->host_field;
-    request.deflate = options.deflate;
-    websocket::ClientUpgradeResult result;
-    const absl::Status upgraded =
-        websocket::ClientUpgrade(runtime, socket->get(), request, &result, deadline);
-    if (!upgraded.ok()) return Fail(ExitStatus::kRefused, upgraded);
-    stream_options = websocket::StreamOptions(request, result, stream_options);
-  } else {
-    websocket::ServerUpgradeOptions upgrade;
-    upgrade.deflate = options.deflate;
-    upgrade.head_time_max = kOpenTime;
-    websocket::ServerUpgradeResult result;
-    const absl::Status upgraded = websocket::ServerUpgrade(
-        runtime, socket->get(), upgrade,
-        [](const websocket::UpgradeRequest&) { return websocket::UpgradeDecision::Accept(); },
-        Deadline::In(2 * kOpenTime), &result);
-    if (!upgraded.ok()) {
-      static_cast<void>((*socket)->Close(Deadline::In(kRefuseTime)));
-      return Fail(ExitStatus::kRefused, upgraded);
+Opened Failed(ExitStatus status, absl::Status why) {
+  Opened opened;
+  opened.failed = status;
+  opened.why = std::move(why);
+  return opened;
+}
+
+// Asks one server. `with_secrets`: what was meant for the first one goes along.
+absl::Status Ask(Runtime* runtime, const Destination& destination, const Options& options,
+                 bool with_secrets, Opened* opened, websocket::ClientUpgradeResult* result,
+                 Deadline deadline) {
+  const RequestOptions& said = options.request;
+  std::vector<http::Field> fields;
+  std::vector<http::Cookie> cookies;
+  websocket::ClientUpgradeOptions request;
+  request.target = destination.target;
+  request.host = destination.host_field;
+  request.deflate = options.deflate;
+  request.origin = said.origin;
+  if (with_secrets) {
+    for (const http::OwnedField& field : said.fields) fields.push_back({field.name, field.value});
+    for (const http::OwnedField& cookie : said.cookies) {
+      cookies.push_back({cookie.name, cookie.value});
     }
-    stream_options = websocket::StreamOptions(upgrade, result, stream_options);
+    request.extra_fields = fields;
+    request.cookies = cookies;
+    request.bearer = said.bearer;
+    if (said.basic.has_value()) {
+      request.basic = http::BasicCredentials{said.basic->user, said.basic->password};
+    }
   }
-  websocket::Stream stream(runtime, BytestreamPtr(socket->release()), stream_options);
+  absl::Status upgraded =
+      websocket::ClientUpgrade(runtime, opened->socket.get(), request, result, deadline);
+  if (upgraded.ok()) opened->stream = websocket::StreamOptions(request, *result, opened->stream);
+  return upgraded;
+}
+
+// As a client, to where redirects lead if that is wanted.
+Opened OpenClient(Runtime* runtime, const Options& options) {
+  const Deadline deadline = Deadline::In(kOpenTime);
+  Destination destination = *options.destination;
+  http::RedirectChain chain(destination.url);
+  for (;;) {
+    absl::StatusOr<FdStreamPtr> socket = Connect(runtime, destination, deadline);
+    if (!socket.ok()) return Failed(ExitStatus::kNoConnection, socket.status());
+    Opened opened;
+    opened.socket = *std::move(socket);
+    opened.stream.message_bytes_max = options.message_bytes_max;
+    websocket::ClientUpgradeResult result;
+    absl::Status upgraded =
+        Ask(runtime, destination, options, chain.credentials_allowed(), &opened, &result, deadline);
+    if (upgraded.ok()) return opened;
+    const int error = StatusErrno(upgraded);
+    if (error == EINVAL) return Failed(ExitStatus::kUsage, std::move(upgraded));
+    const bool redirect = error == EACCES && http::IsRedirectStatus(result.status);
+    if (!options.request.follow || !redirect || destination.url.empty()) {
+      if (!result.body.empty()) Say(EscapeForTerminal(result.body));
+      return Failed(ExitStatus::kRefused, std::move(upgraded));
+    }
+    const http::RedirectError bad = chain.Follow(result.status, result.location);
+    if (bad != http::RedirectError::kNone) {
+      return Failed(ExitStatus::kRefused, ErrnoStatus(EACCES, http::RedirectErrorText(bad)));
+    }
+    absl::StatusOr<Destination> next = ParseDestination(chain.url());
+    if (!next.ok()) return Failed(ExitStatus::kRefused, next.status());
+    destination = *std::move(next);
+  }
+}
+
+// For the one peer that connects.
+Opened OpenServer(Runtime* runtime, const Options& options) {
+  absl::StatusOr<FdStreamPtr> socket = AcceptOne(runtime, *options.listen);
+  if (!socket.ok()) return Failed(ExitStatus::kNoConnection, socket.status());
+  Opened opened;
+  opened.socket = *std::move(socket);
+  websocket::ServerUpgradeOptions upgrade;
+  upgrade.deflate = options.deflate;
+  upgrade.head_time_max = kOpenTime;
+  upgrade.answer_time_max = kOpenTime;
+  websocket::ServerUpgradeResult result;
+  absl::Status upgraded = websocket::ServerUpgrade(
+      runtime, opened.socket.get(), upgrade,
+      [](const websocket::UpgradeRequest&) { return websocket::UpgradeDecision::Accept(); },
+      Deadline::In(2 * kOpenTime), &result);
+  if (!upgraded.ok()) {
+    static_cast<void>(opened.socket->Close(Deadline::In(kRefuseTime)));
+    return Failed(ExitStatus::kRefused, std::move(upgraded));
+  }
+  opened.stream.message_bytes_max = options.message_bytes_max;
+  opened.stream = websocket::StreamOptions(upgrade, result, opened.stream);
+  return opened;
+}
+
+ExitStatus Converse(Runtime* runtime, const Options& options) {
+  Opened opened =
+      options.destination.has_value() ? OpenClient(runtime, options) : OpenServer(runtime, options);
+  if (opened.socket == nullptr) return Fail(opened.failed, opened.why);
+  websocket::Stream stream(runtime, BytestreamPtr(opened.socket.release()), opened.stream);
 
   SessionOptions session_options;
   session_options.echo = options.echo;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -22,6 +23,7 @@ struct Raw {
   std::string listen;
   std::string close;
   DeflateFlags deflate;
+  RequestFlags request;
 };
 
 FlagSet Declare(Raw* raw) {
@@ -35,6 +37,7 @@ FlagSet Declare(Raw* raw) {
             "what to close with at the end (1000); 0: no code");
   flags.Add("message_bytes_max", &raw->options.message_bytes_max, "BYTES",
             "refuse larger messages with 1009 (16777216)");
+  raw->request.Declare(&flags);
   raw->deflate.Declare(&flags);
   flags.Add("help", &raw->options.help, "print this");
   return flags;
@@ -97,6 +100,7 @@ absl::StatusOr<Destination> ParseDestination(absl::string_view text) {
   destination.port = url.port();
   destination.host_field = http::HostField(url);
   destination.target = http::RequestTarget(url);
+  destination.url = http::UrlText(url);
   return destination;
 }
 
@@ -124,6 +128,12 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
   const absl::StatusOr<websocket::DeflateOptions> deflate = raw.deflate.Options();
   if (!deflate.ok()) return deflate.status();
   raw.options.deflate = *deflate;
+  absl::StatusOr<RequestOptions> request = raw.request.Options();
+  if (!request.ok()) return request.status();
+  if (raw.options.listen.has_value() && !request->empty()) {
+    return ErrnoStatus(EINVAL, "with --listen there is no request to add something to");
+  }
+  raw.options.request = *std::move(request);
   return raw.options;
 }
 

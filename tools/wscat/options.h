@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/wscat/request_flags.h"
 #include "tools/wsecho/endpoint.h"
 #include "websocket/options.h"
 
@@ -20,6 +21,7 @@ struct Destination {
   uint16_t port = 0;
   std::string host_field;  // host[:port], for the Host field.
   std::string target;      // Path and query.
+  std::string url;         // The whole; empty for a Unix socket.
 };
 
 // What the arguments of wscat say.
@@ -36,6 +38,7 @@ struct Options {
   std::string close_reason;
   uint64_t message_bytes_max = uint64_t{16} << 20;
   websocket::DeflateOptions deflate;
+  RequestOptions request;
 };
 
 // "ws://HOST[:PORT][/PATH][?QUERY]", "unix:PATH" or "ws+unix:PATH". EINVAL with a line for people:

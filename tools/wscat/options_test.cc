@@ -121,5 +121,19 @@ TEST(ParseOptionsTest, HelpNeedsNothingElse) {
   EXPECT_THAT(HelpText(), HasSubstr("--close=CODE[,REASON]"));
 }
 
+TEST(ParseOptionsTest, WhatTheRequestSaysBesides) {
+  const auto options = ParseOptions({"ws://h/", "--header=A:b", "--user=u:p", "--follow"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_EQ(options->request.fields.size(), 1u);
+  EXPECT_TRUE(options->request.basic.has_value());
+  EXPECT_TRUE(options->request.follow);
+  EXPECT_EQ(options->destination->url, "ws://h/");
+  EXPECT_EQ(StatusErrno(ParseOptions({"ws://h/", "--header=A"}).status()), EINVAL);
+  for (const char* flag :
+       {"--header=A:b", "--cookie=a=b", "--user=u:p", "--bearer=t", "--origin=null", "--follow"}) {
+    EXPECT_EQ(StatusErrno(ParseOptions({"--listen=127.0.0.1:0", flag}).status()), EINVAL) << flag;
+  }
+}
+
 }  // namespace
 }  // namespace halfpipe::tools

@@ -342,6 +342,78 @@ TEST(WscatTest, ARefusedHandshake) {
   EXPECT_EQ(listening.Wait(), 3);
 }
 
+// The content of a refusal is for people.
+TEST(WscatTest, SaysWhatARefusalSays) {
+  RawServer server;
+  ChildProcess cat({kProgram, server.url()});
+  RawSocket socket(server.Accept());
+  socket.ReceiveUntil("\r\n\r\n");
+  socket.Send("HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nno \x1b[31mred");
+  EXPECT_EQ(cat.Finish(""), 3);
+  EXPECT_THAT(cat.errors(), HasSubstr("403"));
+  EXPECT_THAT(cat.errors(), HasSubstr("no \\x1b[31mre"));
+}
+
+TEST(WscatTest, SendsWhatItIsToldTo) {
+  RawServer server;
+  ChildProcess cat({kProgram, "--header=X-A: b", "--header=X-C:d", "--cookie=n=v", "--cookie=m=w",
+                    "--user=me:pass:word", "--origin=https://example.org", server.url()});
+  RawSocket socket(server.Accept());
+  const std::string request = socket.ReceiveUntil("\r\n\r\n");
+  EXPECT_THAT(request, HasSubstr("\r\nX-A: b\r\nX-C: d\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nCookie: n=v; m=w\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nAuthorization: Basic bWU6cGFzczp3b3Jk\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nOrigin: https://example.org\r\n"));
+  socket.EndSending();
+  EXPECT_EQ(cat.Finish(""), 3);
+  // What belongs to the handshake is not for the caller to say.
+  ChildProcess own({kProgram, "--header=Host: evil", server.url()});
+  RawSocket untouched(server.Accept());
+  EXPECT_EQ(own.Finish(""), 1);
+}
+
+// What was meant for the first server is not for the second one.
+TEST(WscatTest, FollowsRedirectsIfToldTo) {
+  RawServer first;
+  RawServer second;
+  ChildProcess cat({kProgram, "--follow", "--header=X-A: b", "--cookie=n=v", "--bearer=token",
+                    "--origin=https://example.org", first.url()});
+  {
+    RawSocket socket(first.Accept());
+    EXPECT_THAT(socket.ReceiveUntil("\r\n\r\n"), HasSubstr("\r\nAuthorization: Bearer token\r\n"));
+    socket.Send(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: /other?x#f\r\nContent-Length: 0\r\n\r\n");
+  }
+  {
+    RawSocket socket(first.Accept());
+    const std::string request = socket.ReceiveUntil("\r\n\r\n");
+    EXPECT_THAT(request, StartsWith("GET /other?x HTTP/1.1\r\n"));
+    EXPECT_THAT(request, HasSubstr("\r\nAuthorization: Bearer token\r\n"));
+    EXPECT_THAT(request, HasSubstr("\r\nCookie: n=v\r\n"));
+    socket.Send(absl::StrCat("HTTP/1.1 302 Found\r\nLocation: http", second.url().substr(2),
+                             "\r\nContent-Length: 0\r\n\r\n"));
+  }
+  RawSocket socket(second.Accept());
+  const std::string request = socket.ReceiveUntil("\r\n\r\n");
+  EXPECT_THAT(request, HasSubstr("\r\nOrigin: https://example.org\r\n"));
+  for (const char* secret : {"Authorization", "Cookie", "X-A"}) {
+    EXPECT_EQ(request.find(secret), std::string::npos) << request;
+  }
+  socket.Send("HTTP/1.1 302 Found\r\nLocation: wss://localhost/\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(cat.Finish(""), 3);
+  EXPECT_THAT(cat.errors(), HasSubstr("TLS"));
+}
+
+TEST(WscatTest, FollowsNoRedirectByItself) {
+  RawServer server;
+  ChildProcess cat({kProgram, server.url()});
+  RawSocket socket(server.Accept());
+  socket.ReceiveUntil("\r\n\r\n");
+  socket.Send("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(cat.Finish(""), 3);
+  EXPECT_THAT(cat.errors(), HasSubstr("302"));
+}
+
 TEST(WscatTest, Pings) {
   RawServer server;
   ChildProcess cat({kProgram, "--ping", server.url()});

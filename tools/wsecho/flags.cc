@@ -27,6 +27,11 @@ void FlagSet::Add(absl::string_view name, std::string* value, absl::string_view 
   flags_.push_back(Flag{name, value_name, help, value});
 }
 
+void FlagSet::Add(absl::string_view name, std::vector<std::string>* values,
+                  absl::string_view value_name, absl::string_view help) {
+  flags_.push_back(Flag{name, value_name, help, values});
+}
+
 void FlagSet::Add(absl::string_view name, uint64_t* value, absl::string_view value_name,
                   absl::string_view help) {
   flags_.push_back(Flag{name, value_name, help, value});
@@ -74,6 +79,11 @@ absl::Status FlagSet::Set(absl::string_view argument) const {
       return Bad(flag->name, "needs a decimal number");
     }
     **number = parsed;
+    return absl::OkStatus();
+  }
+  if (std::vector<std::string>* const* values =
+          std::get_if<std::vector<std::string>*>(&flag->value)) {
+    (*values)->push_back(std::string(value));
     return absl::OkStatus();
   }
   *std::get<std::string*>(flag->value) = std::string(value);

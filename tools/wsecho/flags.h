@@ -27,6 +27,9 @@ class FlagSet {
   // set. `value_name` stands for the value in Help(). All texts are static.
   void Add(absl::string_view name, std::string* value, absl::string_view value_name,
            absl::string_view help);
+  // Takes each value of a flag that may come several times, in their order.
+  void Add(absl::string_view name, std::vector<std::string>* values, absl::string_view value_name,
+           absl::string_view help);
   // Decimal, 0..2^64-1.
   void Add(absl::string_view name, uint64_t* value, absl::string_view value_name,
            absl::string_view help);
@@ -48,7 +51,7 @@ class FlagSet {
     absl::string_view name;
     absl::string_view value_name;
     absl::string_view help;
-    std::variant<std::string*, uint64_t*, bool*> value;
+    std::variant<std::string*, std::vector<std::string>*, uint64_t*, bool*> value;
   };
 
   absl::Status Set(absl::string_view argument) const;

@@ -50,6 +50,14 @@ TEST_F(FlagsTest, TakesValuesSwitchesAndOthersInAnyOrder) {
   EXPECT_THAT(others_, ElementsAre("first", "-", "last"));
 }
 
+TEST_F(FlagsTest, AFlagThatMayComeSeveralTimes) {
+  std::vector<std::string> values;
+  flags_.Add("each", &values, "TEXT", "one of several");
+  EXPECT_TRUE(Parse({"--each=a", "--on", "--each=", "--each=b=c"}).ok());
+  EXPECT_THAT(values, ElementsAre("a", "", "b=c"));
+  EXPECT_FALSE(Parse({"--each"}).ok());
+}
+
 TEST_F(FlagsTest, TwoDashesEndTheFlags) {
   EXPECT_TRUE(Parse({"--", "--on", "--"}).ok());
   EXPECT_FALSE(on_);

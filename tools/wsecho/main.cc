@@ -1,5 +1,6 @@
 // wsecho: a WebSocket server that sends every message back. See tools/README.md.
 
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/runtime/bundle.h"
@@ -27,6 +29,8 @@ namespace {
 
 constexpr int kUsage = 1;
 constexpr int kCannotServe = 2;
+// A day; nobody waits longer, and a clock has room for it.
+constexpr uint64_t kHandshakeTimeoutMax = 86'400;
 
 int Fail(int status, absl::string_view what) {
   std::fputs(absl::StrCat("wsecho: ", what, "\n").c_str(), stderr);
@@ -69,6 +73,9 @@ int Main(int argc, char** argv) {
             "where to listen (127.0.0.1:8080); port 0 picks one; or unix:PATH");
   flags.Add("message_bytes_max", &options.message_bytes_max, "BYTES",
             "larger messages are refused with 1009 (16777216)");
+  uint64_t handshake_timeout = static_cast<uint64_t>(absl::ToInt64Seconds(options.handshake_time));
+  flags.Add("handshake_timeout", &handshake_timeout, "SECONDS",
+            "an unfinished handshake is answered with 408 and ended (10)");
   deflate.Declare(&flags);
   flags.Add("help", &help, "print this");
   std::vector<std::string> others;
@@ -83,6 +90,10 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<websocket::DeflateOptions> deflate_options = deflate.Options();
   if (!deflate_options.ok()) return Fail(kUsage, deflate_options.status().message());
   options.deflate = *deflate_options;
+  if (handshake_timeout < 1 || handshake_timeout > kHandshakeTimeoutMax) {
+    return Fail(kUsage, absl::StrCat("--handshake_timeout is 1..", kHandshakeTimeoutMax));
+  }
+  options.handshake_time = absl::Seconds(static_cast<int64_t>(handshake_timeout));
   std::optional<Endpoint> endpoint = ParseEndpoint(listen);
   if (!endpoint.has_value()) {
     return Fail(kUsage,

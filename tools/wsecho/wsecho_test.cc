@@ -177,6 +177,40 @@ TEST(WsechoTest, ServesConnectionsSideBySide) {
   }
 }
 
+// RFC 9110 section 15.5.9. Who says nothing at all is sent nothing.
+TEST(WsechoTest, GivesUpAnUnfinishedHandshake) {
+  Server server({"--handshake_timeout=1"});
+  RawSocket half(RawConnect(server.port()));
+  RawSocket silent(RawConnect(server.port()));
+  half.Send("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n");
+  EXPECT_EQ(half.ReceiveAll(),
+            "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(silent.ReceiveAll(), "");
+  // Others do not notice.
+  Runtime runtime;
+  const auto stream = Open(&runtime, server);
+  ExpectEcho(stream.get(), MessageType::kText, "hello");
+}
+
+// One connection for the page and the WebSocket that it opens.
+TEST(WsechoTest, KeepsTheConnectionOfAPlainRequest) {
+  Server server;
+  RawSocket socket(RawConnect(server.port()));
+  const std::string request = "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  socket.Send(request + request);
+  for (int i = 0; i < 2; ++i) {
+    const std::string answer = socket.ReceiveUntil("\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_EQ(answer.find("Connection:"), std::string::npos) << answer;
+  }
+  socket.Send(
+      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  EXPECT_THAT(socket.ReceiveUntil("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+  socket.Send(absl::string_view("\x89\x80\0\0\0\0", 6));
+  EXPECT_EQ(socket.Receive(2), absl::string_view("\x8a\0", 2));
+}
+
 TEST(WsechoTest, SignalsEndItCleanly) {
   for (const int signal : {SIGTERM, SIGINT}) {
     Server server;
