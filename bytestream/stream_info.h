@@ -50,9 +50,11 @@ int dill_stream_query(int s, struct dill_stream_info* info);
 
    Returns 0, or -1 with errno:
      EINVAL     addr is NULL
-     ENOTCONN   an IP socket without a peer: a listener, or a connection that has failed
+     ENOTCONN   (stream_remote) an IP socket without a peer: a listener, or a connection that the
+                peer has reset
      EBADF      not a handle
-     ENOTSUP    not a connection or listener, or not one over IP */
+     ENOTSUP    not a connection or listener, not one over IP, or one without a descriptor, see
+                stream_fd() */
 int dill_stream_local(int s, struct dill_ipaddr* addr);
 int dill_stream_remote(int s, struct dill_ipaddr* addr);
 

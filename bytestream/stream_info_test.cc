@@ -145,6 +145,19 @@ TEST_F(CStreamInfoTest, FailedConnection) {
   EXPECT_EQ(stream_local(server_, &addr), 0);
 }
 
+// One that we have reset, because the tail was above its limit, has no descriptor any more.
+TEST_F(CStreamInfoTest, ConnectionThatWasReset) {
+  const std::string much(8 << 20, 'm');
+  EXPECT_FAILS(ECONNRESET, bsend(client_, much.data(), much.size(), 0));
+  dill_ipaddr addr;
+  dill_stream_info info;
+  EXPECT_FAILS(ENOTSUP, stream_fd(client_));
+  EXPECT_FAILS(ENOTSUP, stream_local(client_, &addr));
+  EXPECT_FAILS(ENOTSUP, stream_remote(client_, &addr));
+  EXPECT_EQ(stream_query(client_, &info), 0);
+  EXPECT_EQ(info.fd, -1);
+}
+
 // Asking disturbs nobody who is waiting.
 TEST_F(CStreamInfoTest, WhileOthersWait) {
   int result = 1;

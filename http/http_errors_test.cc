@@ -40,6 +40,8 @@ TEST_F(HttpTest, HandlesOfAnotherKindStayOpen) {
   const int s = http_attach(stream);
   EXPECT_EQ(Errno(http_attach(stream)), EBADF);
   EXPECT_EQ(Errno(http_attach(s)), ENOTSUP);
+  struct http_storage storage;
+  EXPECT_EQ(Errno(http_attach_mem(s, &storage)), ENOTSUP);
   EXPECT_EQ(Close(s), 0);
 }
 
@@ -454,6 +456,11 @@ TEST_F(HttpTest, CancelledAttachAndDetachClose) {
   auto [a, b] = MakePair(&runtime_);
   const int stream = StreamHandle::Make(std::move(a));
   EXPECT_EQ(Cancelled([&] { return http_attach(stream); }), ECANCELED);
+  EXPECT_EQ(OpenHandles(), 0u);
+  auto [c, d] = MakePair(&runtime_);
+  const int other = StreamHandle::Make(std::move(c));
+  struct http_storage storage;
+  EXPECT_EQ(Cancelled([&] { return http_attach_mem(other, &storage); }), ECANCELED);
   EXPECT_EQ(OpenHandles(), 0u);
   const int s = Attach();
   EXPECT_EQ(Cancelled([&] { return http_detach(s, -1); }), ECANCELED);
