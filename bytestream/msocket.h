@@ -24,7 +24,8 @@ extern "C" {
      ETIMEDOUT, ECANCELED   nothing was sent; call again
      ECONNRESET the connection is broken
      ENOMEM, EBADF
-     ENOTSUP    not a message socket */
+     ENOTSUP    not a message socket
+   and, as from mrecv(), what a protocol of the user's (libdillimpl.h) says besides. */
 int dill_msend(int s, const void* buf, size_t len, int64_t deadline);
 
 /* The same with a list of buffers, which are one message. EINVAL also for a list that is NULL,

@@ -7,9 +7,13 @@
    - A deadline is absolute, in milliseconds on the clock of now(); -1 waits for ever, 0 does what
      is possible without waiting. An expired deadline still completes what needs no waiting.
    - Failure is -1 with errno. ETIMEDOUT and ECANCELED lose nothing: make the call again.
-   - EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that waits or makes something:
-     the system had no descriptor or memory for it, or to wait with. Nothing was done, nothing is
-     lost: make the call again (only the ENOMEM that brecv() names is the end of receiving).
+   - EMFILE, ENFILE, ENOMEM, ENOBUFS and ENOSPC may come from any call that makes something, or that
+     sends, receives, or waits for the system: it had no descriptor or memory for that, or to wait
+     with. Nothing was done, nothing is lost: make the call again (only the ENOMEM that brecv()
+     names is the end of receiving). Calls that wait for coroutines, for the clock, or for what was
+     accepted to leave, need nothing: msleep(), yield(), bundle_wait(), those of channels.h,
+     tcp_done(), ipc_done(). Lookups of names (ipaddr_remote()) and calls that never wait give only
+     those that they name.
    - A connection breaks with ECONNRESET, or with what the system says of the network: EHOSTUNREACH,
      ENETUNREACH, ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO. That direction stays so.
    - Blocking suspends the calling coroutine alone. A coroutine that is being closed gets ECANCELED
@@ -284,11 +288,14 @@ DILL_STORAGE(dill_tcp_storage, 1024);
 
 /* Every call of this section that makes a handle returns it, or -1 with errno:
      ECANCELED  the coroutine is being closed
-     EMFILE, ENFILE  no more descriptors, or a million handles are open
+     EMFILE     a million handles are open
      ENOMEM, ENOBUFS
+     EINVAL     (_mem) mem is NULL
+   and those named there; one that listens, connects or accepts also
+     EMFILE, ENFILE  no more descriptors
+   and one that listens or connects also
      EAFNOSUPPORT  the machine has no such sockets (IPv6, say)
-     EINVAL     an argument is NULL (but where it says that it may be) or no address
-   and those named there. */
+     EINVAL     addr is NULL or no address */
 
 /* Listens on *addr; if its port is 0 the system chooses one, which is written back. `backlog` is
    how many connections may wait to be accepted; it is 1 or more. SO_REUSEADDR is on. On :: IPv4
@@ -365,7 +372,8 @@ int dill_tcp_close(int s, int64_t deadline);
 
      EBADF      not a descriptor
      ENOTSUP    not a TCP socket
-     EINVAL     listening where a connection is meant, or the other way round */
+     EINVAL     listening where a connection is meant, or the other way round
+     EACCES, EPERM  we may not look at it, or not change it */
 int dill_tcp_listener_fromfd(int fd);
 int dill_tcp_listener_fromfd_mem(int fd, struct dill_tcp_listener_storage* mem);
 int dill_tcp_fromfd(int fd);
@@ -401,7 +409,8 @@ int dill_ipc_accept_mem(int s, struct dill_ipc_storage* mem, int64_t deadline);
 int dill_ipc_connect(const char* addr, int64_t deadline);
 int dill_ipc_connect_mem(const char* addr, struct dill_ipc_storage* mem, int64_t deadline);
 
-/* Two connected Unix sockets: s[0] and s[1]. Returns 0. */
+/* Two connected Unix sockets: s[0] and s[1]. Returns 0, or -1 with errno as one that connects;
+   EINVAL: s is NULL. */
 int dill_ipc_pair(int s[2]);
 int dill_ipc_pair_mem(struct dill_ipc_pair_storage* mem, int s[2]);
 

@@ -10,14 +10,18 @@
 #include <functional>
 #include <string>
 
+#include "bytestream/channels.h"
 #include "bytestream/framing/prefix.h"
 #include "bytestream/framing/suffix.h"
 #include "bytestream/framing/term.h"
 #include "bytestream/iolist.h"
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
+#include "bytestream/runtime/runtime.h"
 #include "bytestream/socks5.h"
 #include "bytestream/testing/failing_calls.h"
+#include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
 #include "bytestream/sockets.h"
@@ -85,6 +89,50 @@ TEST(WaitingCallsErrorsTest, Framing) {
     ExpectShortages(call);
     ExpectBreaks(call);
   }
+}
+
+coroutine void AnswerLater(int ch) {
+  char byte;
+  EXPECT_EQ(chrecv(ch, &byte, 1, -1), 0);
+  EXPECT_EQ(msleep(now() + 1), 0);
+  EXPECT_EQ(chsend(ch, &byte, 1, -1), 0);
+  EXPECT_EQ(yield(), 0);
+}
+
+// What waits for coroutines, for the clock, or for nothing, does not mind that there is nothing to
+// wait for the system with.
+TEST(WaitingCallsErrorsTest, WaitingForCoroutinesNeedsNothing) {
+  FdLeakCheck leaks;
+  Runtime runtime;
+  int ends[2];
+  int s[2];
+  ASSERT_EQ(chmake(ends), 0);
+  ASSERT_EQ(ipc_pair(s), 0);
+  const int h = go(AnswerLater(ends[1]));
+  for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSPC}) {
+    SyscallFault fault({Syscall::kEpollCreate1, Syscall::kEventfd, Syscall::kEpollCtl}, 0, error);
+    fault.FailOn();
+    if (error == EMFILE) {
+      char byte = 'x';
+      EXPECT_EQ(chsend(ends[0], &byte, 1, -1), 0);
+      dill_chclause clause = {DILL_CHRECV, ends[0], &byte, 1};
+      EXPECT_EQ(choose(&clause, 1, -1), 0);
+      EXPECT_EQ(errno, 0);
+      EXPECT_EQ(bundle_wait(h, -1), 0);
+      EXPECT_EQ(ipc_done(s[0], -1), 0);
+    }
+    char byte;
+    errno = 0;
+    EXPECT_EQ(chrecv(ends[0], &byte, 1, now() + 1), -1);
+    EXPECT_EQ(errno, ETIMEDOUT);
+    EXPECT_EQ(msleep(now() + 1), 0);
+    EXPECT_EQ(yield(), 0);
+    // While this does.
+    errno = 0;
+    EXPECT_EQ(brecv(s[0], &byte, 1, -1), -1);
+    EXPECT_EQ(errno, error);
+  }
+  for (const int each : {h, ends[0], ends[1], s[0], s[1]}) EXPECT_EQ(hclose(each), 0);
 }
 
 // These talk: what the first of the two parts of a talk gives, the call gives.

@@ -151,7 +151,8 @@ int dill_http_sendfield(int s, const char* name, const char* value, int64_t dead
 int dill_http_recvrequest(int s, char* command, size_t commandlen, char* resource,
                           size_t resourcelen, int64_t deadline);
 
-/* Receives the start line of a response. Returns its status, 100..599, or -1 as above. */
+/* Receives the start line of a response. Returns its status, 100..599, or -1 with errno as
+   http_recvrequest(). */
 int dill_http_recvstatus(int s, char* reason, size_t reasonlen, int64_t deadline);
 
 /* Receives one field. Blanks round the value are no part of it. A name comes as it was sent; it is

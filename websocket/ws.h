@@ -92,7 +92,8 @@ int dill_ws_attach_server_mem(int s, int flags, char* resource, size_t resourcel
    after the first byte has left, the rest leaves in the background and the call returns 0; a rest
    above 1 MiB breaks the connection (ECONNRESET). Otherwise -1 with errno:
      EINVAL     bad flags, text that is not UTF-8, or a NULL buffer with a length; nothing was sent
-     EPIPE      our outbound half has ended: ws_done was called; nothing was sent
+     EPIPE      our outbound half has ended: ws_done was called, or the stream below was done
+                before; nothing was sent
      EBUSY      another coroutine is sending; nothing was sent
      ETIMEDOUT, ECANCELED   nothing was sent; call again
      ECONNRESET the connection is broken
@@ -147,8 +148,8 @@ int dill_ws_done(int s, int status, const void* buf, size_t len, int64_t deadlin
 /* Ends the WebSocket in order: ws_done() if that has not happened, then drops what still arrives up
    to the peer's Close, and returns the handle of the bytestream below, intact; bytes behind the
    Close can be read from it. `s` dies in any case but EBADF, ENOTSUP and EBUSY; on failure
-   everything is closed. Arguments and further errors as for ws_done(), and EPROTO, ENOMEM.
- */
+   everything is closed. Arguments and further errors as for ws_done(), but EPIPE only if the stream
+   below was done before; and EPROTO, ENOMEM. */
 int dill_ws_detach(int s, int status, const void* buf, size_t len, int64_t deadline);
 
 /* What the peer's Close said. Never waits.

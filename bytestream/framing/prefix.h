@@ -27,7 +27,7 @@ DILL_STORAGE(dill_prefix_storage, 256);
    Returns the new handle, or -1 with errno:
      EINVAL     a bad hdrlen or flag, or mem is NULL
      ECANCELED  the coroutine is being closed
-     ENOMEM
+     ENOMEM     for the object, or (_mem too) for one more handle
      EBADF, ENOTSUP  not a handle, not a bytestream; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 
@@ -46,7 +46,7 @@ int dill_prefix_attach_mem(int s, size_t hdrlen, int flags, struct dill_prefix_s
      ECONNRESET the stream ended inside a message; or one that was too large, or was being dropped,
                 has not come to its end yet
      EPROTO     the peer had broken the protocol
-     ENOMEM
+     ENOMEM     now, or in a receive before
      EBUSY      a call is in progress on it
      EBADF, ENOTSUP  not a handle, not one of prefix_attach() */
 int dill_prefix_detach(int s);

@@ -27,7 +27,7 @@ DILL_STORAGE(dill_suffix_storage, 384);
    Returns the new handle, or -1 with errno:
      EINVAL     suffix is NULL or of a wrong size, or mem is NULL
      ECANCELED  the coroutine is being closed
-     ENOMEM
+     ENOMEM     for the object, or (_mem too) for one more handle
      EBADF, ENOTSUP  not a handle, not a bytestream; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 

@@ -30,7 +30,7 @@ DILL_STORAGE(dill_term_storage, 256);
    Returns the new handle, or -1 with errno:
      EINVAL     buf is NULL with a len, len is too large, or mem is NULL
      ECANCELED  the coroutine is being closed
-     ENOMEM
+     ENOMEM     for the object, or (_mem too) for one more handle
      EBADF, ENOTSUP  not a handle, not a message socket; nothing was done
      EBUSY      a call is in progress on it; nothing was done
 

@@ -36,7 +36,8 @@ int dill_tls_trust_file(const char* path);
      ECONNRESET the stream below broke, or ended
      EINVAL     an argument is NULL, or no host name
      ETIMEDOUT, ECANCELED
-     EMFILE, ENOMEM, and what receiving from `s` gives otherwise. Where memory fails inside OpenSSL,
+     EMFILE     also: others have taken all numbers for handles meanwhile
+     ENOMEM, and what receiving from `s` gives otherwise. Where memory fails inside OpenSSL,
                 which does not always say so, it may be EINVAL, EACCES or EPROTO
      EBADF, ENOTSUP  not a handle, not a bytestream; nothing was done
      EBUSY      a call is in progress on it; nothing was done
@@ -82,7 +83,7 @@ int dill_tls_attach_server_mem(int s, const char* cert, const char* pkey,
      EPIPE      tls_done() was already called
      EBUSY      another coroutine is sending
      ETIMEDOUT, ECANCELED  it has not happened; call again
-     ECONNRESET the connection is broken
+     ECONNRESET the connection is broken; or EHOSTUNREACH, ENETUNREACH, ENETDOWN, ECONNABORTED
      EPROTO, EACCES  as said above
      EBADF, ENOTSUP  not a handle (any more), not one of TLS */
 int dill_tls_done(int s, int64_t deadline);
@@ -93,7 +94,8 @@ int dill_tls_done(int s, int64_t deadline);
    Returns the handle of the bytestream, or -1 with errno; everything is closed then but for the last
    two:
      ECONNRESET the connection is broken, or has ended without close_notify
-     ETIMEDOUT, ECANCELED, EMFILE, ENOMEM
+     ETIMEDOUT, ECANCELED
+     ENOMEM, and what receiving gives otherwise; of a number for the handle there is always one
      EPROTO, EACCES  as said above
      EBADF, ENOTSUP  not a handle (any more), not one of TLS
      EBUSY      a call is in progress on it */
