@@ -13,7 +13,7 @@
      names is the end of receiving). Calls that wait for coroutines, for the clock, or for what was
      accepted to leave, need nothing: msleep(), yield(), bundle_wait(), those of channels.h,
      tcp_done(), ipc_done(). Lookups of names (ipaddr_remote()) and calls that never wait give only
-     those that they name.
+     those that they name; fdin() and fdout() no ENOBUFS, ipc_connect() no ENOSPC.
    - A connection breaks with ECONNRESET, or with what the system says of the network: EHOSTUNREACH,
      ENETUNREACH, ENETDOWN, ECONNABORTED, ECONNREFUSED, EACCES, EPERM, EIO. That direction stays so.
    - Blocking suspends the calling coroutine alone. A coroutine that is being closed gets ECANCELED

@@ -4,7 +4,9 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <functional>
@@ -17,6 +19,7 @@
 #include "bytestream/iolist.h"
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/socks5.h"
 #include "bytestream/testing/failing_calls.h"
@@ -71,6 +74,37 @@ TEST(WaitingCallsErrorsTest, Bytestreams) {
   for (const FailingCall& call : kBytestreams) {
     ExpectShortages(call);
     ExpectBreaks(call);
+  }
+}
+
+// A direction that broke stays so for the calls that end it.
+TEST(WaitingCallsErrorsTest, EndsOfWhatBroke) {
+  for (const bool tcp : {false, true}) {
+    SCOPED_TRACE(tcp ? "TCP" : "Unix");
+    for (const int error : {ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ECONNABORTED,
+                            ECONNREFUSED, EACCES, EPERM, EIO}) {
+      SCOPED_TRACE(error);
+      FdLeakCheck leaks;
+      Runtime runtime;
+      for (const bool sends : {false, true}) {
+        const std::array<int, 2> fds = ConnectedFds(tcp ? Transport::kTcp : Transport::kUnix);
+        const int s = tcp ? tcp_fromfd(fds[0]) : ipc_fromfd(fds[0]);
+        const auto expect = [&](int result) {
+          EXPECT_EQ(result, -1);
+          EXPECT_EQ(errno, error);
+        };
+        {
+          SyscallFault fault({sends ? Syscall::kSendmsg : Syscall::kRecvmsg}, 0, error);
+          expect(sends ? bsend(s, "x", 1, -1) : brecv(s, nullptr, 1, -1));
+        }
+        if (sends) {
+          expect(tcp ? tcp_done(s, -1) : ipc_done(s, -1));
+        }
+        expect(tcp ? tcp_close(s, -1) : ipc_close(s, -1));
+        EXPECT_EQ(hclose(s), -1);
+        EXPECT_EQ(close(fds[1]), 0);
+      }
+    }
   }
 }
 

@@ -83,7 +83,9 @@ int dill_tls_attach_server_mem(int s, const char* cert, const char* pkey,
      EPIPE      tls_done() was already called
      EBUSY      another coroutine is sending
      ETIMEDOUT, ECANCELED  it has not happened; call again
-     ECONNRESET the connection is broken; or EHOSTUNREACH, ENETUNREACH, ENETDOWN, ECONNABORTED
+     ECONNRESET the connection is broken, or breaks now: the system has nothing to send with
+     EHOSTUNREACH, ENETUNREACH, ENETDOWN, ECONNABORTED  it breaks now, as the system says
+     ENOMEM     in OpenSSL
      EPROTO, EACCES  as said above
      EBADF, ENOTSUP  not a handle (any more), not one of TLS */
 int dill_tls_done(int s, int64_t deadline);

@@ -1,6 +1,7 @@
 // Each errno of tls.h by each of its calls: the forms on storage of the caller fail as the others
 // do, and what only a system in trouble or a wicked peer brings about.
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -10,8 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
@@ -21,6 +25,7 @@
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/every_number.h"
 #include "bytestream/testing/failing_calls.h"
+#include "bytestream/testing/forwarding_bytestream.h"
 #include "bytestream/testing/full_table.h"
 #include "bytestream/testing/status_matchers.h"
 #include "bytestream/testing/stream_handle.h"
@@ -396,6 +401,59 @@ TEST_F(TlsErrorsTest, DetachOverABrokenNetwork) {
       EXPECT_TRUE(fault.hit());
     }
     EXPECT_FAILS(EBADF, hclose(client_));
+    EXPECT_EQ(hclose(server_), 0);
+  }
+}
+
+// Over TCP what a wait needs has been there since the handshake; another stream may want it later.
+class WantingStream final : public ForwardingBytestream {
+ public:
+  using ForwardingBytestream::ForwardingBytestream;
+
+  void set_error(int error) { error_ = error; }
+
+  absl::StatusOr<absl::Span<uint8_t>> Peek(size_t min, Deadline deadline) override {
+    if (error_ != 0) return ErrnoStatus(error_, "wanted by a test");
+    return ForwardingBytestream::Peek(min, deadline);
+  }
+  absl::Status WriteTail(absl::Span<const IoSlice> slices) override {
+    if (error_ != 0) return ErrnoStatus(error_, "wanted by a test");
+    return ForwardingBytestream::WriteTail(slices);
+  }
+
+ private:
+  int error_ = 0;
+};
+
+TEST_F(TlsErrorsTest, EndsThatLackSomething) {
+  for (int i = 0; i < 10; ++i) {
+    const int error = std::array{EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC}[i / 2];
+    SCOPED_TRACE(error);
+    auto [a, b] = MakePair(&runtime_);
+    auto* const lower = new WantingStream(std::move(a));
+    s_[0] = StreamHandle::Make(BytestreamPtr(lower));
+    s_[1] = StreamHandle::Make(std::move(b));
+    {
+      Bundle bundle(&runtime_);
+      ASSERT_THAT(bundle.Go([&] { server_ = attaches_[4].make(s_[1], -1); }), IsOk());
+      client_ = attaches_[0].make(s_[0], -1);
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    }
+    ASSERT_GT(client_, 0);
+    if (i % 2 == 0) {
+      // After its own end it has only to receive.
+      EXPECT_EQ(tls_done(client_, -1), 0);
+      lower->set_error(error);
+      EXPECT_FAILS(error, brecv(client_, nullptr, 1, -1));
+      EXPECT_FAILS(error, tls_detach(client_, -1));
+      EXPECT_FAILS(EBADF, hclose(client_));
+    } else {
+      // A record that does not leave breaks the connection: OpenSSL has made it once for all.
+      lower->set_error(error);
+      EXPECT_FAILS(ECONNRESET, tls_done(client_, -1));
+      EXPECT_FAILS(ECONNRESET, bsend(client_, "x", 1, -1));
+      EXPECT_EQ(hclose(client_), 0);
+    }
     EXPECT_EQ(hclose(server_), 0);
   }
 }
