@@ -89,13 +89,20 @@ class Echo {
   std::string memory_;
 };
 
+// Takes what the peer still says, so that closing does not reset the connection under an answer.
+void Drain(Bytestream* stream) {
+  for (;;) {
+    auto rest = stream->Peek(1, kNever);
+    if (!rest.ok() || rest->empty()) return;
+    stream->Consume(rest->size());
+  }
+}
+
 }  // namespace
 
-EndpointRun RunServer(Runtime* runtime, const ServerUpgradeOptions& options,
-                      const EchoOptions& echo, std::vector<std::string> pieces) {
+EndpointRun RunServerOn(Runtime* runtime, const ServerUpgradeOptions& options,
+                        const EchoOptions& echo, BytestreamPtr lower) {
   EndpointRun run;
-  Recorded recorded;
-  BytestreamPtr lower(new ReplayBytestream(std::move(pieces), &recorded));
   Echo session(runtime, echo, &run);
   const auto welcome = [&session](const UpgradeRequest&) {
     session.Look();
@@ -106,32 +113,53 @@ EndpointRun RunServer(Runtime* runtime, const ServerUpgradeOptions& options,
     return http::Response();
   };
   const absl::Status status =
-      ServerUpgradeOrPlain(runtime, lower.get(), options, welcome, plain, kNever, &run.server);
+      echo.plain
+          ? ServerUpgradeOrPlain(runtime, lower.get(), options, welcome, plain, kNever, &run.server)
+          : ServerUpgrade(runtime, lower.get(), options, welcome, kNever, &run.server);
   run.upgrade_errno = StatusErrno(status);
-  if (status.ok()) {
-    run.deflate = run.server.deflate.has_value();
-    Stream stream(runtime, std::move(lower), StreamOptions(options, run.server, echo.stream));
-    session.Run(&stream);
+  if (!status.ok()) {
+    Drain(lower.get());
+    return run;
   }
+  run.deflate = run.server.deflate.has_value();
+  Stream stream(runtime, std::move(lower), StreamOptions(options, run.server, echo.stream));
+  session.Run(&stream);
+  return run;
+}
+
+EndpointRun RunClientOn(Runtime* runtime, const ClientUpgradeOptions& options,
+                        const EchoOptions& echo, BytestreamPtr lower) {
+  EndpointRun run;
+  Echo session(runtime, echo, &run);
+  const absl::Status status = ClientUpgrade(runtime, lower.get(), options, &run.client, kNever);
+  session.Look();
+  run.upgrade_errno = StatusErrno(status);
+  if (!status.ok()) {
+    static_cast<void>(lower->Done(kNever));
+    Drain(lower.get());
+    return run;
+  }
+  run.deflate = run.client.deflate.has_value();
+  Stream stream(runtime, std::move(lower), StreamOptions(options, run.client, echo.stream));
+  static_cast<void>(stream.SendText("first", kNever));
+  session.Run(&stream);
+  return run;
+}
+
+EndpointRun RunServer(Runtime* runtime, const ServerUpgradeOptions& options,
+                      const EchoOptions& echo, std::vector<std::string> pieces) {
+  Recorded recorded;
+  BytestreamPtr lower(new ReplayBytestream(std::move(pieces), &recorded));
+  EndpointRun run = RunServerOn(runtime, options, echo, std::move(lower));
   run.written = std::move(recorded.written);
   return run;
 }
 
 EndpointRun RunClient(Runtime* runtime, const ClientUpgradeOptions& options,
                       const EchoOptions& echo, std::vector<std::string> pieces) {
-  EndpointRun run;
   Recorded recorded;
   BytestreamPtr lower(new ReplayBytestream(std::move(pieces), &recorded));
-  Echo session(runtime, echo, &run);
-  const absl::Status status = ClientUpgrade(runtime, lower.get(), options, &run.client, kNever);
-  session.Look();
-  run.upgrade_errno = StatusErrno(status);
-  if (status.ok()) {
-    run.deflate = run.client.deflate.has_value();
-    Stream stream(runtime, std::move(lower), StreamOptions(options, run.client, echo.stream));
-    static_cast<void>(stream.SendText("first", kNever));
-    session.Run(&stream);
-  }
+  EndpointRun run = RunClientOn(runtime, options, echo, std::move(lower));
   run.written = std::move(recorded.written);
   return run;
 }

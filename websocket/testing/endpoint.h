@@ -6,15 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "bytestream/bytestream.h"
 #include "bytestream/runtime/runtime.h"
 #include "websocket/options.h"
 #include "websocket/upgrade.h"
 
 namespace halfpipe::websocket {
 
-// A whole endpoint, from the first byte of the opening handshake to the end of the connection,
-// against a peer that has said everything already (ReplayBytestream): for fuzzers and for tables of
-// bytes in and bytes out. It never waits.
+// A whole endpoint, from the first byte of the opening handshake to the end of the connection: for
+// fuzzers and for tables of bytes in and bytes out. By default against a peer that has said
+// everything already (ReplayBytestream), so that nothing waits.
 
 // What an endpoint does once it speaks WebSocket: sends every message back. By what receive it
 // gets them, and how much memory it has for one.
@@ -22,6 +23,7 @@ struct EchoOptions {
   enum class Receive : uint8_t { kView, kFill };
 
   Receive receive = Receive::kView;
+  bool plain = true;  // A server answers plain requests.
   size_t fill_bytes = 1000;
   Options stream = {};  // The role, compression and entropy are the handshake's.
 };
@@ -47,6 +49,12 @@ EndpointRun RunServer(Runtime* runtime, const ServerUpgradeOptions& options,
 // A client; it sends the text "first" as soon as it may.
 EndpointRun RunClient(Runtime* runtime, const ClientUpgradeOptions& options,
                       const EchoOptions& echo, std::vector<std::string> pieces);
+
+// The same on any stream, up to its end of stream; `written` is left empty. These wait.
+EndpointRun RunServerOn(Runtime* runtime, const ServerUpgradeOptions& options,
+                        const EchoOptions& echo, BytestreamPtr lower);
+EndpointRun RunClientOn(Runtime* runtime, const ClientUpgradeOptions& options,
+                        const EchoOptions& echo, BytestreamPtr lower);
 
 }  // namespace halfpipe::websocket
 

@@ -44,6 +44,51 @@ void AddLongForm(std::vector<Case>* rows, Form form, size_t size) {
   }
 }
 
+void AddEnds(std::vector<Case>* table) {
+  std::vector<Case>& rows = *table;
+  // The end of the stream inside a header or a payload is no message.
+  const std::string header = Bytes({0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 9, 9, 9, 9});
+  for (size_t size = 1; size <= header.size(); ++size) {
+    rows.push_back({.name = absl::StrCat("end after ", size, " bytes of a header"),
+                    .section = "6455 7.1.5",
+                    .roles = Roles::kServer,
+                    .in = {Text("whole"), Raw(header.substr(0, size))},
+                    .events = {GotText("whole"), Reset()}});
+  }
+  // Unless what is there is a breach, which is told however the bytes came.
+  const std::vector<std::string> breaches = {Bytes({0x91}),
+                                             Bytes({0x83}),
+                                             Bytes({0x09}),
+                                             Bytes({0x89, 0xfe}),
+                                             Bytes({0x81, 0x01}),
+                                             Bytes({0x82, 0xff, 0x80}),
+                                             Bytes({0x82, 0xfe, 0x00, 0x7d, 1, 2, 3}),
+                                             Bytes({0x82, 0xff, 0xff, 0, 0, 0, 0, 0})};
+  for (size_t i = 0; i < breaches.size(); ++i) {
+    rows.push_back({.name = absl::StrCat("end inside a header that is a breach, ", i),
+                    .section = "6455 7.1.7",
+                    .roles = Roles::kServer,
+                    .in = {Text("whole"), Raw(breaches[i])},
+                    .events = {GotText("whole"), Failed(1002)}});
+  }
+  for (const size_t size : {1u, 4u, 9u}) {
+    rows.push_back(
+        {.name = absl::StrCat("end ", size, " bytes before the end of a text"),
+         .section = "6455 7.1.5",
+         .in = {{.first_byte = 0x81, .payload = "0123456789", .announced_size = 10 + size}},
+         .events = {Reset()}});
+    rows.push_back(
+        {.name = absl::StrCat("end ", size, " bytes before the end of a ping"),
+         .section = "6455 7.1.5",
+         .in = {{.first_byte = 0x89, .payload = "0123456789", .announced_size = 10 + size}},
+         .events = {Reset()}});
+  }
+  rows.push_back({.name = "end before any byte of a text",
+                  .section = "6455 7.1.5",
+                  .in = {Announce(0x81, 10)},
+                  .events = {Reset()}});
+}
+
 }  // namespace
 
 std::vector<Case> LengthCases() {
@@ -86,47 +131,7 @@ std::vector<Case> LengthCases() {
                   .roles = Roles::kClient,
                   .in = {Raw(Bytes({0x81, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}))},
                   .events = {Failed(1002)}});
-  // The end of the stream inside a header or a payload is no message.
-  const std::string header = Bytes({0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 9, 9, 9, 9});
-  for (size_t size = 1; size <= header.size(); ++size) {
-    rows.push_back({.name = absl::StrCat("end after ", size, " bytes of a header"),
-                    .section = "6455 7.1.5",
-                    .roles = Roles::kServer,
-                    .in = {Text("whole"), Raw(header.substr(0, size))},
-                    .events = {GotText("whole"), Reset()}});
-  }
-  // Unless what is there is a breach, which is told however the bytes came.
-  const std::vector<std::string> breaches = {Bytes({0x91}),
-                                             Bytes({0x83}),
-                                             Bytes({0x09}),
-                                             Bytes({0x89, 0xfe}),
-                                             Bytes({0x81, 0x01}),
-                                             Bytes({0x82, 0xff, 0x80}),
-                                             Bytes({0x82, 0xfe, 0x00, 0x7d, 1, 2, 3}),
-                                             Bytes({0x82, 0xff, 0xff, 0, 0, 0, 0, 0})};
-  for (size_t i = 0; i < breaches.size(); ++i) {
-    rows.push_back({.name = absl::StrCat("end inside a header that is a breach, ", i),
-                    .section = "6455 7.1.7",
-                    .roles = Roles::kServer,
-                    .in = {Text("whole"), Raw(breaches[i])},
-                    .events = {GotText("whole"), Failed(1002)}});
-  }
-  for (const size_t size : {1u, 4u, 9u}) {
-    rows.push_back(
-        {.name = absl::StrCat("end ", size, " bytes before the end of a text"),
-         .section = "6455 7.1.5",
-         .in = {{.first_byte = 0x81, .payload = "0123456789", .announced_size = 10 + size}},
-         .events = {Reset()}});
-    rows.push_back(
-        {.name = absl::StrCat("end ", size, " bytes before the end of a ping"),
-         .section = "6455 7.1.5",
-         .in = {{.first_byte = 0x89, .payload = "0123456789", .announced_size = 10 + size}},
-         .events = {Reset()}});
-  }
-  rows.push_back({.name = "end before any byte of a text",
-                  .section = "6455 7.1.5",
-                  .in = {Announce(0x81, 10)},
-                  .events = {Reset()}});
+  AddEnds(&rows);
   return rows;
 }
 

@@ -8,12 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "bytestream/base/check.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/entropy.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
-#include "bytestream/runtime/bundle.h"
 #include "websocket/core/protocol_error_status.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
@@ -244,30 +242,11 @@ std::string Replay(Runtime* runtime, const Case& row, Role role, Mode mode, cons
 
 std::string Play(Runtime* runtime, const Case& row, Role role, Mode mode, const Cuts& cuts,
                  const Connect& connect) {
-  const Role peer_role = role == Role::kServer ? Role::kClient : Role::kServer;
-  const std::vector<std::string> pieces = CutAs(cuts, WireOf(row.in, peer_role));
-  auto [lower, peer] = connect();
-  std::string written;
-  Bundle bundle(runtime);
-  const auto write = [&, peer = peer.get()] {
-    for (const std::string& piece : pieces) {
-      const IoSlice slice{absl::string_view(piece)};
-      if (!peer->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, ForEver()).ok()) return;
-      if (runtime->Yield() != 0) return;
-    }
-    static_cast<void>(peer->Done(ForEver()));
-  };
-  const auto read = [&, peer = peer.get()] {
-    for (;;) {
-      auto bytes = peer->Peek(1, ForEver());
-      if (!bytes.ok() || bytes->empty()) return;
-      absl::StrAppend(&written, AsChars(*bytes));
-      peer->Consume(bytes->size());
-    }
-  };
-  HALFPIPE_CHECK(bundle.Go(write).ok() && bundle.Go(read).ok());
-  const std::string seen = RunEndpoint(runtime, row, role, mode, std::move(lower));
-  HALFPIPE_CHECK(bundle.Wait(ForEver()) == 0);
+  const Role peer = role == Role::kServer ? Role::kClient : Role::kServer;
+  std::string seen;
+  const std::string written = PlayAgainst(
+      runtime, connect, CutAs(cuts, WireOf(row.in, peer)),
+      [&](BytestreamPtr lower) { seen = RunEndpoint(runtime, row, role, mode, std::move(lower)); });
   return seen + ShowOutput(row, role, written);
 }
 

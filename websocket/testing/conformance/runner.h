@@ -2,15 +2,13 @@
 #define HALFPIPE_WEBSOCKET_TESTING_CONFORMANCE_RUNNER_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "bytestream/bytestream.h"
 #include "bytestream/runtime/runtime.h"
 #include "websocket/core/role.h"
 #include "websocket/testing/conformance/case.h"
+#include "websocket/testing/play.h"
 
 namespace halfpipe::websocket::conformance {
 
@@ -26,9 +24,6 @@ struct Cuts {
   uint32_t seed = 0;
 };
 std::vector<std::string> CutAs(const Cuts& cuts, const std::string& bytes);
-
-// Makes two connected bytestreams.
-using Connect = std::function<std::pair<BytestreamPtr, BytestreamPtr>()>;
 
 std::vector<Role> RolesOf(const Case& row);
 
