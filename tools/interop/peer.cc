@@ -5,6 +5,7 @@
 #include <regex>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "gtest/gtest.h"
 #include "tools/interop/results.h"
@@ -19,9 +20,43 @@ std::map<std::string, std::string>& Versions() {
   return *versions;
 }
 
+// A command that prints the lines with `pattern` of what the preprocessor makes of the headers and
+// a last line, if there are any.
+std::vector<std::string> HeaderLine(const std::vector<std::string>& headers,
+                                    const std::string& line, const std::string& pattern) {
+  std::string text;
+  for (const std::string& header : headers) absl::StrAppend(&text, "#include <", header, ">\n");
+  return {"sh", "-c", "printf '%s' \"$0\" | c++ -E -P -x c++ - | grep -E \"$1\"",
+          text + line + "\n", pattern};
+}
+
+// As native_script.h has them.
+const Peer::Deflate kNativeDeflate = {"plain", "no-context", "windows"};
+
+// A peer whose program is compiled from `source`.cc, with what follows it on the command line.
+Peer NativePeer(const std::string& name, const std::string& source,
+                const std::vector<std::string>& flags) {
+  const char* const directory = getenv("TEST_TMPDIR");
+  const std::string program = absl::StrCat(directory, "/", source);
+  const std::vector<std::string> compiler = {
+      "c++", "-std=c++17", "-O0",   "-w",
+      "-I.", "-o",         program, absl::StrCat("tools/interop/", source, ".cc")};
+  Peer peer;
+  peer.name = name;
+  peer.build = With(compiler, flags);
+  peer.client = {program};
+  peer.server = {program, "server"};
+  return peer;
+}
+
 }  // namespace
 
 Peer NpmWs() {
+  // Small messages too.
+  const Peer::Deflate deflate = {
+      R"({"threshold": 0})",
+      R"({"threshold": 0, "serverNoContextTakeover": true, "clientNoContextTakeover": true})",
+      R"({"threshold": 0, "serverMaxWindowBits": 9, "clientMaxWindowBits": 10})"};
   return {.name = "NpmWs",
           // The package says its version nowhere but in its package.json.
           .version = {"node", "-p",
@@ -30,23 +65,42 @@ Peer NpmWs() {
           .build = {},
           .client = {"node", "tools/interop/ws_client.js"},
           .server = {"node", "tools/interop/ws_server.js"},
-          // Small messages too.
-          .deflate = {R"({"threshold": 0})",
-                      R"({"threshold": 0, "serverNoContextTakeover": true,
-                          "clientNoContextTakeover": true})",
-                      R"({"threshold": 0, "serverMaxWindowBits": 9, "clientMaxWindowBits": 10})"}};
+          .client_deflate = deflate,
+          .server_deflate = deflate};
 }
 
 Peer PythonWebsockets() {
+  const Peer::Deflate deflate = {
+      "{}", R"({"server_no_context_takeover": true, "client_no_context_takeover": true})",
+      R"({"server_max_window_bits": 9, "client_max_window_bits": 10})"};
   return {.name = "PythonWebsockets",
           .version = {kPython, "-c", "import websockets; print(websockets.__version__)"},
           .build = {},
           .client = {kPython, "tools/interop/websockets_client.py"},
           .server = {kPython, "tools/interop/websockets_server.py"},
-          .deflate = {"{}",
-                      R"({"server_no_context_takeover": true,
-                          "client_no_context_takeover": true})",
-                      R"({"server_max_window_bits": 9, "client_max_window_bits": 10})"}};
+          .client_deflate = deflate,
+          .server_deflate = deflate};
+}
+
+Peer Libwebsockets() {
+  Peer peer = NativePeer("Libwebsockets", "libwebsockets_peer", {"-lwebsockets"});
+  peer.version = HeaderLine({"libwebsockets.h"}, "this_is LWS_LIBRARY_VERSION", "^this_is");
+  peer.client_deflate = kNativeDeflate;
+  // It asks for nothing, and knows no limit to its window.
+  peer.server_deflate = {kNativeDeflate.plain, "", ""};
+  peer.takes_first_offer = false;
+  peer.whole_with_deflate = false;
+  return peer;
+}
+
+Peer Websocketpp() {
+  Peer peer = NativePeer("Websocketpp", "websocketpp_peer",
+                         {"-DASIO_STANDALONE", "-D_WEBSOCKETPP_CPP11_STL_", "-lz", "-pthread"});
+  peer.version = HeaderLine({"asio.hpp", "websocketpp/version.hpp"}, "", "WebSocket\\+\\+/");
+  // Its offer is always the same.
+  peer.client_deflate = {kNativeDeflate.plain, "", ""};
+  peer.server_deflate = kNativeDeflate;
+  return peer;
 }
 
 bool Installed(const std::string& name, const std::vector<std::string>& version) {

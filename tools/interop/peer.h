@@ -22,13 +22,22 @@ struct Peer {
     std::string plain;       // Nothing asked for.
     std::string no_context;  // Without context takeover, both ways.
     std::string windows;     // Of 9 bits for the server's messages, 10 for the client's.
-  } deflate;
+  };
+  Deflate client_deflate;
+  Deflate server_deflate;
+  // Whether a server that compresses still knows empty messages and pings.
+  bool whole_with_deflate = true;
+  // Whether a server does as its client's first offer asks; else it may take a later one.
+  bool takes_first_offer = true;
 };
 
 // npm's ws, under node; the package is at HALFPIPE_WS_MODULE, or where node finds it.
 Peer NpmWs();
 // Debian's python3-websockets.
 Peer PythonWebsockets();
+// Debian's libwebsockets and WebSocket++, with a program that is compiled into TEST_TMPDIR.
+Peer Libwebsockets();
+Peer Websocketpp();
 
 constexpr char kPython[] = "/usr/bin/python3";
 
