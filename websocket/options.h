@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/time/time.h"
 #include "bytestream/base/entropy.h"
 #include "websocket/core/frame_header.h"
 #include "websocket/core/role.h"
@@ -80,8 +81,23 @@ struct Options {
   // can make ReceiveView() keep.
   uint64_t message_bytes_max = uint64_t{16} << 20;
 
+  // In place of it, for messages that Stream::ReceivePart() receives: they need no memory, so a
+  // program that takes what it gets piece by piece may allow more, kMaxFramePayload for no bound.
+  // nullopt, message_bytes_max: who checks sizes himself says so.
+  std::optional<uint64_t> streamed_message_bytes_max = {};
+
   // The largest frame that is received; the message bound is what counts, so none by default.
   uint64_t frame_bytes_max = kMaxFramePayload;
+
+  // The most frames of one message, empty ones counted; one more is refused with 1008. Fragments
+  // without payload could go on for ever within every other bound. 65,536 lets the largest message
+  // by default come in pieces of 256 bytes; raise it together with streamed_message_bytes_max. 0 is
+  // no bound.
+  uint64_t fragments_per_message_max = uint64_t{1} << 16;
+
+  // The most pings and pongs within a second, else 1008; 0 is no bound. They cost the peer next to
+  // nothing and us a look at each. No honest peer comes near 1,000.
+  uint32_t control_frames_per_second_max = 1000;
 
   // A longer message is sent as several frames of this size, so that pongs can go between (RFC 6455
   // section 5.4). At least 1.
@@ -90,6 +106,30 @@ struct Options {
   // Answer the peer's Close at once, as RFC 6455 section 5.5.1 asks. If false our outbound half
   // stays open until Done(), Detach() or the end of the object: a true half-close.
   bool answer_close = true;
+
+  // Liveness. When nothing has come for ping_after_idle a ping is sent, and again each time as much
+  // later; when nothing has come for dead_after the connection is broken: what waits, and every
+  // later call, is ECONNRESET with a message that says so. Every received byte counts, also one that
+  // the program has not read yet: it is slow then, not the peer dead. Until the peer's Close has
+  // come. No coroutine is needed; but a program that never receives finds no pong either, only that
+  // something came.
+  //
+  // Infinite, that is off: how long silence may last is the program's to say. A server wants both
+  // (half a minute and two), since a peer that has vanished is otherwise kept for ever; proxies
+  // commonly drop what is idle for a minute.
+  absl::Duration ping_after_idle = absl::InfiniteDuration();
+  absl::Duration dead_after = absl::InfiniteDuration();
+
+  // When no message has been received or sent for this long, not even a part of one, the connection
+  // is closed with 1001 (going away: nothing is wrong with it). The peer's Close is then waited for
+  // by whoever receives, for close_time_max at most. Infinite: a connection may well be there to wait.
+  absl::Duration idle_time_max = absl::InfiniteDuration();
+
+  // The longest that Close() waits, whatever its deadline, and that a Close of our own accord (idle)
+  // may stay unanswered until the connection is broken. A peer that is there answers in a round
+  // trip, behind the message that it is sending. Done() and Detach() have their deadlines alone: a
+  // half-close may last.
+  absl::Duration close_time_max = absl::Seconds(10);
 
   // Small replies may leave together while further messages are already buffered: those sent by the
   // coroutine that receives. They leave at the latest when it has to wait.
@@ -108,6 +148,21 @@ struct Options {
   // Where masking keys come from; outlives the connection.
   Entropy* entropy = &Entropy::System();
 };
+
+// Whether all of them are within their ranges: sizes and counts that let something through, times
+// above zero, and a peer that is pinged before it is given up.
+constexpr bool IsValid(const Options& options) {
+  constexpr absl::Duration kZero = absl::ZeroDuration();
+  return options.message_bytes_max <= kMaxFramePayload &&
+         options.streamed_message_bytes_max.value_or(0) <= kMaxFramePayload &&
+         options.send_frame_bytes_max >= 1 && options.ping_after_idle > kZero &&
+         options.dead_after > kZero && options.idle_time_max > kZero &&
+         options.close_time_max > kZero &&
+         (options.dead_after > options.ping_after_idle ||
+          options.ping_after_idle == absl::InfiniteDuration()) &&
+         (!options.deflate_params.has_value() || IsValid(options.deflate)) &&
+         options.entropy != nullptr;
+}
 
 }  // namespace halfpipe::websocket
 

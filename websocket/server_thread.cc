@@ -9,6 +9,7 @@
 
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
+#include "websocket/core/close_code.h"
 
 // The life of a connection. Everything that changes its state is here, in server_accept.cc and in
 // server_handshakes.cc.
@@ -37,8 +38,6 @@ constexpr int kMessagesPerPlace = 64;
 // Until a queue is tried again whose stream said that it would take more, and did not; or until
 // there may be memory for a coroutine.
 constexpr absl::Duration kRetryPause = absl::Milliseconds(10);
-
-constexpr int kClosePolicyViolation = 1008;
 
 // The most that is dropped of a peer's input at a time, once its connection has ended.
 constexpr size_t kDropBytesMax = size_t{256} << 10;

@@ -1,10 +1,12 @@
 #include "websocket/stream.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
+#include "websocket/stream_control.h"
 #include "websocket/stream_deflate.h"
 
 namespace halfpipe::websocket {
@@ -18,13 +20,28 @@ Stream::Stream(Runtime* runtime, BytestreamPtr lower, const Options& options)
                  .message_bytes_max = options.message_bytes_max,
                  .frame_bytes_max = options.frame_bytes_max,
                  .rsv_allowed = deflate_ != nullptr ? kRsv1 : uint8_t{0},
-                 .encoded_bytes_max = EncodedBytesMax(options.message_bytes_max)}) {
-  HALFPIPE_CHECK(options.send_frame_bytes_max > 0);
+                 .encoded_bytes_max = EncodedBytesMax(options.message_bytes_max),
+                 .fragments_max = options.fragments_per_message_max}) {
+  HALFPIPE_CHECK(IsValid(options));
+  BeginWatch();
 }
 
 Stream::~Stream() {
   HALFPIPE_CHECK(!receiving_ && !sending_);
   Abort();
+  if (part_block_ != nullptr) runtime_->buffer_pool().Put(part_block_);
+}
+
+// The connection brings no more: `error` from now on, to all who wait for anything.
+void Stream::Fail(int error, const char* text) {
+  failure_ = error;
+  failure_text_ = text;
+  aside_.Clear();
+  in_parts_ = false;
+  ReleaseInflater();
+  EndPings(ECONNRESET);
+  EndRoundTrips(ECONNRESET);
+  TellWaiting();
 }
 
 void Stream::Abort() noexcept {
@@ -32,19 +49,24 @@ void Stream::Abort() noexcept {
   if (lower_ == nullptr) return;
   {
     NoWaitScope no_wait(runtime_);
+    EndPings(EBADF);
     if (!close_state_.close_sent() && failure_ == 0) QueueClose(kCloseGoingAway, "");
     lower_->WhenWritable({});
   }
   on_readable_ = nullptr;
   on_writable_ = nullptr;
   teller_.reset();
+  if (control_ != nullptr) control_->timer.Cancel();
   lower_->Abort();
   while (Waiter* const waiter = send_queue_.PopFront()) runtime_->Wake(waiter, EBADF);
+  if (piece_waiter_ != nullptr) runtime_->Wake(std::exchange(piece_waiter_, nullptr), EBADF);
+  EndRoundTrips(EBADF);
 }
 
 absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
                                              Deadline deadline) {
-  if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  if (receiving_ || sender_busy())
+    return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   receiving_ = true;  // nobody else receives from here on
   absl::Status status;
@@ -60,6 +82,8 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
   on_readable_ = nullptr;
   on_writable_ = nullptr;
   teller_.reset();
+  if (control_ != nullptr) control_->timer.Cancel();
+  EndRoundTrips(EBADF);
   lower_->WhenReadable({});
   lower_->WhenWritable({});
   aborted_ = true;
@@ -67,8 +91,10 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
 }
 
 absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline) {
-  if (receiving_ || sending_) return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  if (receiving_ || sender_busy())
+    return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  deadline = std::min(deadline, Deadline::In(options_.close_time_max));
   receiving_ = true;
   absl::Status status;
   if (!close_state_.close_sent() && failure_ == 0) status = Done(code, reason, deadline);

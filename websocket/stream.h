@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
@@ -55,6 +57,14 @@ struct MessageView {
   }
 };
 
+// A piece of a message, in the caller's memory or where it lies, as a MessageView does.
+struct MessagePart {
+  MessageType type = MessageType::kBinary;
+  bool first = false;                 // The message begins with it.
+  bool last = false;                  // The message ends with it.
+  absl::Span<const uint8_t> payload;  // May be empty if `last`.
+};
+
 // The peer's Close.
 struct CloseInfo {
   uint16_t code = kCloseNoStatus;  // 1005 if the Close carried none.
@@ -72,12 +82,14 @@ struct CloseInfo {
 //   EPIPE       send, Done: our outbound half has ended
 //   EPROTO      receive: the peer broke the protocol or a limit; a Close with the right code was
 //               sent (or goes as soon as it can); the status's message names the rule. Final.
-//   ECONNRESET  the connection is broken, or ended without a Close, or failed by EPROTO
+//   ECONNRESET  the connection is broken, or ended without a Close, or failed by EPROTO, or was
+//               given up for a bound in time (Options: dead_after, close_time_max); the message says
 //   EMSGSIZE    receive: the message is larger than the memory given; the next receive skips what
 //               is left of it, still checked, and gives the next message
 //   EINVAL      send: text that is not UTF-8; nothing was sent. Receive: a list that wants bytes
-//               which an earlier, interrupted call for this message skipped
-//   ENOMEM      receive: no memory to keep what an interrupted call has received; final
+//               which an earlier, interrupted call for this message skipped; the rest of a message
+//               that ReceivePart() has begun, with anything but it or Discard()
+//   ENOMEM      receive: no memory for a message; a Close with 1011 was sent. Final.
 //   EBADF       Abort() was called
 //
 // Memory: nothing but the object while idle; a message put together for ReceiveView() and what an
@@ -150,9 +162,24 @@ class Stream final : public MessageSocket {
   size_t deflate_memory_bytes() const;
   size_t deflate_memory_peak_bytes() const;
 
-  // Sends a ping with 0..125 bytes of payload (EMSGSIZE), between messages or fragments. The peer's
-  // pong is not waited for.
+  // Sends a ping with 0..125 bytes of payload (EMSGSIZE), between messages or the fragments of one.
+  // The peer's pong is not waited for.
   absl::Status Ping(absl::Span<const uint8_t> payload, Deadline deadline);
+
+  // Sends a ping and waits for its pong: the time in between. Another coroutine has to receive
+  // meanwhile. The payload is random, so that no other pong counts; but that of a later ping does,
+  // since a peer need not answer each (RFC 6455 section 5.5.3). May be called by several coroutines
+  // at once. ETIMEDOUT, ECANCELED: the pong, if it still comes, is nobody's. EPIPE: the peer's
+  // Close has come, or came in place of the pong.
+  absl::StatusOr<absl::Duration> MeasureRoundTrip(Deadline deadline);
+
+  // The latest round trip that was measured, by MeasureRoundTrip() or a ping for liveness.
+  std::optional<absl::Duration> round_trip_time() const;
+
+  // Called for each pong, asked for or not, with its payload; an empty one clears it. Runs in the
+  // receiving coroutine, inside the receive: it must neither wait nor destroy the stream.
+  using PongCallback = absl::AnyInvocable<void(absl::Span<const uint8_t> payload)>;
+  void OnPong(PongCallback callback);
 
   // Receives one message into `slices`, whose null ones skip their size. Nothing after the peer's
   // Close: see peer_close(). Zero slices: a message of zero bytes, EMSGSIZE for all others.
@@ -165,6 +192,21 @@ class Stream final : public MessageSocket {
 
   // Drops one message of whatever size, checked like all others, and tells what it was.
   absl::StatusOr<std::optional<MessageInfo>> Discard(Deadline deadline);
+
+  // Receives the next piece of a message, as soon as there is any, for messages larger than memory:
+  // at most Options::streamed_message_bytes_max. Into `memory`, not empty (EINVAL), which
+  // the part's payload is then the beginning of; or, without a copy where the message is not
+  // compressed, as a view that lives as that of ReceiveView() does. Where a message is cut says
+  // nothing: not into its fragments, nor, in a text, at the borders of characters; the text is
+  // checked over all of it.
+  //
+  // A call that is interrupted loses nothing. What is left of a message that this has begun (if
+  // only its header) can be received in parts or dropped by Discard(), which tells its whole size;
+  // Receive() and ReceiveView() are EINVAL until then. The other way round, a message whose Receive()
+  // was interrupted may be received in parts from its beginning.
+  absl::StatusOr<std::optional<MessagePart>> ReceivePart(absl::Span<uint8_t> memory,
+                                                         Deadline deadline);
+  absl::StatusOr<std::optional<MessagePart>> ReceivePartView(Deadline deadline);
 
   // MessageSocket: messages of the type that Options::text_messages names. One of the other type is
   // EPROTO, is consumed, and leaves the connection as it is.
@@ -183,8 +225,9 @@ class Stream final : public MessageSocket {
   absl::StatusOr<BytestreamPtr> Detach(int code, absl::string_view reason, Deadline deadline);
 
   // The orderly end for programs: Done() if that has not happened, waits for the peer's Close and
-  // the end of its stream (so that nothing we sent is lost to a reset), then Abort(). Whatever
-  // happens, the connection is closed when it returns; a failure says that it was not orderly.
+  // the end of its stream (so that nothing we sent is lost to a reset), then Abort(). Waits for no
+  // longer than Options::close_time_max, whatever the deadline (ETIMEDOUT). Whatever happens but
+  // EBUSY, the connection is closed when it returns; a failure says that it was not orderly.
   absl::Status Close(int code, absl::string_view reason, Deadline deadline);
 
   // Breaks the connection at once; never waits. A Close with 1001 is written first if none was sent
@@ -201,12 +244,18 @@ class Stream final : public MessageSocket {
   // True while a Close of our own accord waits for the lower stream to take it.
   bool close_queued() const { return close_queued_; }
   bool receiver_busy() const { return receiving_; }
-  bool sender_busy() const override { return sending_; }
+  // True also between the pieces of a MessageWriter.
+  bool sender_busy() const override { return sending_ || message_open_; }
   Bytestream* lower() { return lower_.get(); }
   const Options& options() const { return options_; }
 
  private:
+  friend class MessageWriter;
+
+  struct Control;
   struct Deflate;
+  struct PingWaiter;
+  struct RoundTrip;
   class InflateSink;
   class FillSink;
   class CollectSink;
@@ -218,6 +267,8 @@ class Stream final : public MessageSocket {
   bool ShouldCompress(uint64_t size, Compress compress) const;
   absl::Status SendDeflated(MessageType type, absl::Span<const IoSlice> slices, bool more,
                             Deadline deadline);
+  absl::Status DeflateFrames(MessageSender* sender, absl::Span<const IoSlice> slices, bool last,
+                             bool begun, bool more, Deadline deadline, bool* no_memory);
   absl::Status WriteFragments(MessageSender* sender, uint8_t* payload, size_t size, bool last,
                               bool begun, bool more, Deadline deadline);
   absl::Status FillInflated(absl::Span<const IoSpan> slices, ReceiveEvent* event,
@@ -227,6 +278,11 @@ class Stream final : public MessageSocket {
   absl::Status InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline);
   absl::Status InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
                             InflateSink* sink);
+  absl::Status InflateAndDrop(absl::Span<const uint8_t> in, bool last, Opcode opcode);
+  absl::Status DropPending();
+  absl::Status FeedInflater(ReceiveEvent* event, Deadline deadline);
+  absl::Status InflatePart(absl::Span<uint8_t> memory, MessagePart* part, ReceiveEvent* event,
+                           Deadline deadline);
   void ReleaseInflater();
   void ReleaseCompressorLocked();
 
@@ -235,8 +291,9 @@ class Stream final : public MessageSocket {
                                                         bool discard, Deadline deadline);
   absl::StatusOr<std::optional<MessageView>> ReceiveViewNow(Deadline deadline);
   absl::Status FirstDataEvent(ReceiveEvent* event, Deadline deadline);
-  absl::Status BeginReceive();
-  void EndReceive(const absl::Status& status);
+  absl::Status BeginReceive(bool by_parts = false);
+  void EndReceive(absl::Status* status);
+  void SettleReceive(absl::Status* status);
   absl::Status CheckAside(absl::Span<const IoSpan> slices);
   absl::Status NextDataEvent(ReceiveEvent* event, Deadline deadline);
   absl::Status TakeHeader(size_t min_bytes, Deadline deadline);
@@ -249,6 +306,17 @@ class Stream final : public MessageSocket {
                          Deadline deadline);
   absl::Status DrainToClose(Deadline deadline);
   absl::Status DropMessage(ReceiveEvent* event, Deadline deadline);
+  absl::StatusOr<std::optional<MessagePart>> ReceivePartNow(absl::Span<uint8_t> memory,
+                                                            Deadline deadline);
+  absl::Status TakePart(absl::Span<uint8_t> memory, MessagePart* part, ReceiveEvent* event,
+                        Deadline deadline);
+  absl::Status ViewPiece(ReceiveEvent* event, absl::Span<const uint8_t>* payload,
+                         Deadline deadline);
+  void TakeFromAside(absl::Span<uint8_t> memory, MessagePart* part);
+  absl::Status DropRest(ReceiveEvent* event, Deadline deadline);
+  void SetMessageBounds(bool by_parts);
+  void Fail(int error, const char* text);
+  absl::Status NoMemory();
   absl::Status TooLarge();
   absl::Status EndOfStream();
   absl::Status FailConnection(const ProtocolError& error);
@@ -260,10 +328,17 @@ class Stream final : public MessageSocket {
 
   // Sending, stream_send.cc.
   absl::Status LockSend(Deadline deadline);
+  absl::Status LockPiece(Deadline deadline);
+  absl::Status WaitForLock(Waiter* waiter, Deadline deadline);
   void UnlockSend();
+  void PassSendLock();
+  void EndPiece(bool open);
+  void AbandonMessage();
   absl::Status CheckMaySend() const;
   absl::Status SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
                           Deadline deadline);
+  absl::Status SendFrames(MessageSender* sender, absl::Span<const IoSlice> slices, bool last,
+                          bool more, Deadline deadline);
   absl::Status SendFramePlain(absl::Span<const uint8_t> header, SliceCursor<IoSlice>* payload,
                               uint64_t size, bool begun, bool more, Deadline deadline);
   absl::Status SendFrameMasked(absl::Span<const uint8_t> header, MaskKey key, uint8_t* scratch,
@@ -276,12 +351,35 @@ class Stream final : public MessageSocket {
   absl::Status WriteControl(Opcode opcode, absl::Span<const uint8_t> payload, Deadline deadline,
                             ToTail to_tail = ToTail::kNever);
   absl::Status SendCloseLocked(int code, absl::string_view reason, Deadline deadline);
+  absl::Status MendSend(absl::Status status) const;
   MaskKey NextMaskKey();
+
+  // What goes between frames of its own accord, stream_outbox.cc.
+  enum class Queued : uint8_t { kNothing, kClose, kPong, kLivePing, kPing };
+  Queued NextQueued(bool pongs_only);
+  absl::Status SendQueued(Queued queued, ToTail to_tail);
+  void DropQueued(Queued queued, int error);
   void QueuePong(absl::Span<const uint8_t> payload);
   void QueueClose(int code, absl::string_view reason);
   void FlushOutbox();
   void FlushOutboxLocked(bool pongs_only);
   absl::Status FlushClose(Deadline deadline);
+  absl::Status SendPing(absl::Span<const uint8_t> payload, int64_t* sent_nanos, Deadline deadline);
+  void EndPings(int error);
+
+  // Pings of our own and bounds in time, stream_control.cc.
+  Control& MakeControl();
+  void BeginWatch();
+  void Watch();
+  Deadline WatchPeer(int64_t now);
+  Deadline WatchIdle(int64_t now);
+  void NoticeUnread(int64_t now);
+  void GiveUp(const char* why);
+  bool CountControlFrame();
+  void PongCame(absl::Span<const uint8_t> payload);
+  void EndRoundTrips(int error);
+  void MarkHeard();
+  void MarkMessage();
   bool MayGather(size_t size);
 
   // Being told of the lower stream, stream_readiness.cc.
@@ -304,6 +402,12 @@ class Stream final : public MessageSocket {
       0;  // of the lower buffer, in use by the last view: consumed at the next receive
   const Coroutine* last_receiver_ = nullptr;
   WaiterList send_queue_;
+  Waiter* piece_waiter_ = nullptr;            // a MessageWriter that waits for a ping to be written
+  WaiterList ping_queue_;                     // of PingWaiter; sent between frames
+  std::unique_ptr<Control> control_;          // null without pings of our own and bounds in time
+  int64_t control_window_nanos_ = INT64_MIN;  // where the second began in which
+  uint32_t control_frames_ = 0;               // so many control frames have come
+  const char* failure_text_ = "";             // of ECONNRESET
   Callback on_readable_;
   Callback on_writable_;
   std::unique_ptr<CallbackTimer> teller_;  // of what a call has found for them; made when needed
@@ -312,7 +416,14 @@ class Stream final : public MessageSocket {
   bool receiving_ = false;
   bool sending_ = false;
   bool view_in_aside_ = false;
-  bool skipping_ = false;  // the rest of a message that did not fit
+  bool skipping_ = false;          // the rest of a message that did not fit
+  bool in_parts_ = false;          // a message that ReceivePart() has begun
+  bool part_given_ = false;        // of that message
+  bool bounds_by_parts_ = false;   // message_bytes_max is that of parts now
+  uint8_t* part_block_ = nullptr;  // where ReceivePartView() inflates to, while that is in use
+  size_t aside_given_ = 0;         // of what is set aside, in parts
+  bool message_open_ = false;      // between the pieces of a MessageWriter
+  bool live_ping_queued_ = false;
   bool aborted_ = false;
   bool peer_close_met_ = false;
   bool pong_queued_ = false;

@@ -17,6 +17,7 @@
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/masking.h"
+#include "websocket/stream_control.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -75,45 +76,61 @@ bool Stream::ShouldCompress(uint64_t size, Compress compress) const {
 // longer becomes several fragments.
 absl::Status Stream::SendDeflated(MessageType type, absl::Span<const IoSlice> slices, bool more,
                                   Deadline deadline) {
-  uint8_t* const scratch = runtime_->buffer_pool().Get();
-  if (scratch == nullptr) return SendLocked(type, slices, more, deadline);
-  const absl::Span<uint8_t> room(scratch + kMaxFrameHeaderSize,
-                                 BufferPool::kBlockSize - kMaxFrameHeaderSize);
   MessageSender sender(options_.role);
   sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, kRsv1);
+  bool no_memory = false;
+  absl::Status status =
+      DeflateFrames(&sender, slices, /*last=*/true, /*begun=*/false, more, deadline, &no_memory);
+  return no_memory ? SendLocked(type, slices, more, deadline) : status;
+}
+
+// Compresses `slices`, the message's rest if `last`, and sends what that brings. If not `last`, that
+// may be nothing yet. `begun`: the message cannot be taken back, so that what time does not allow to
+// wait for goes to the tail. *no_memory: nothing was compressed.
+absl::Status Stream::DeflateFrames(MessageSender* sender, absl::Span<const IoSlice> slices,
+                                   bool last, bool begun, bool more, Deadline deadline,
+                                   bool* no_memory) {
+  uint8_t* const scratch = runtime_->buffer_pool().Get();
+  *no_memory = scratch == nullptr;
+  if (*no_memory) return ErrnoStatus(ENOMEM, "no memory to compress a message in");
+  const absl::Span<uint8_t> room(scratch + kMaxFrameHeaderSize,
+                                 BufferPool::kBlockSize - kMaxFrameHeaderSize);
   SliceCursor<IoSlice> rest(slices);
   uint64_t left = TotalSize(slices);
   absl::Status status;
-  bool begun = false;
-  for (auto state = Deflater::Status::kNeedOutput; state != Deflater::Status::kDone;) {
+  for (bool complete = false; !complete;) {
     size_t filled = 0;
-    while (state != Deflater::Status::kDone && room.size() - filled >= Deflater::kOutputBytesMin) {
+    auto state = Deflater::Status::kNeedOutput;
+    while (!complete && room.size() - filled >= Deflater::kOutputBytesMin) {
       const IoSlice piece = rest.done() ? IoSlice() : rest.Front();
       const Deflater::Result result =
           deflate_->deflater.Deflate(absl::MakeConstSpan(piece.data, piece.size),
-                                     /*last=*/piece.size == left, room.subspan(filled));
+                                     last && piece.size == left, room.subspan(filled));
       state = result.status;
       if (state == Deflater::Status::kNoMemory) break;
       rest.Advance(result.consumed);
       left -= result.consumed;
       filled += result.produced;
+      complete = state == Deflater::Status::kDone ||
+                 (!last && left == 0 && state == Deflater::Status::kNeedInput);
     }
     if (state == Deflater::Status::kNoMemory) {
-      runtime_->buffer_pool().Put(scratch);
-      return SendLocked(type, slices, more, deadline);
+      *no_memory = true;
+      break;
     }
+    const bool fin = state == Deflater::Status::kDone;
+    if (filled == 0 && !fin) continue;
     if (begun) {
       FlushOutboxLocked(/*pongs_only=*/true);
       status = aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
     }
     if (status.ok()) {
-      status = WriteFragments(&sender, room.data(), filled, state == Deflater::Status::kDone, begun,
-                              more, deadline);
+      status = WriteFragments(sender, room.data(), filled, fin, begun, more, deadline);
     }
     if (!status.ok()) break;
     begun = true;
     // Compressing takes its time, and a peer that reads fast leaves nothing to wait for.
-    if (state != Deflater::Status::kDone) runtime_->CountOperation();
+    if (!complete) runtime_->CountOperation();
   }
   runtime_->buffer_pool().Put(scratch);
   // The peer never sees what is in the window now.
@@ -251,6 +268,7 @@ absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Dead
     auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
     if (!bytes.ok()) return bytes.status();
     if (bytes->empty()) return EndOfStream();
+    MarkHeard();
     const absl::Span<uint8_t> piece = bytes->first(
         static_cast<size_t>(std::min<uint64_t>(bytes->size(), event->frame_bytes_left)));
     receiver_.OnPayload(piece);
@@ -272,11 +290,7 @@ absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Dead
 absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
                                   InflateSink* sink) {
   Deflate& state = *deflate_;
-  if (!state.in_message) {
-    state.in_message = true;
-    state.message_bytes = 0;
-    state.text.Reset();
-  }
+  if (!state.in_message) state.BeginMessage(opcode);
   DropSink drop;
   bool overflow = false;
   // At the end there is seldom more: room is asked for when there is.
@@ -293,11 +307,7 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
       case Inflater::Status::kNeedOutput:
         room = overflow ? drop.Room() : sink->Room();
         if (!room.empty()) break;
-        if (!sink->may_overflow()) {
-          failure_ = ENOMEM;
-          ReleaseInflater();
-          return Failure();
-        }
+        if (!sink->may_overflow()) return NoMemory();
         overflow = true;
         room = drop.Room();
         break;
@@ -314,14 +324,20 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
       case Inflater::Status::kFailed:
         return FailConnection(result.error);
       case Inflater::Status::kNoMemory:
-        failure_ = ENOMEM;
-        return Failure();
+        return NoMemory();
     }
   }
 }
 
+absl::Status Stream::InflateAndDrop(absl::Span<const uint8_t> in, bool last, Opcode opcode) {
+  DropSink sink;
+  return InflatePiece(in, last, opcode, &sink);
+}
+
 void Stream::ReleaseInflater() {
-  if (deflate_ != nullptr) deflate_->inflater.Release();
+  if (deflate_ == nullptr) return;
+  deflate_->inflater.Release();
+  deflate_->in_message = false;
 }
 
 size_t Stream::deflate_memory_bytes() const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "websocket/core/opcode.h"
 #include "websocket/core/utf8.h"
 #include "websocket/deflate/deflater.h"
 #include "websocket/deflate/inflater.h"
@@ -29,6 +30,20 @@ struct Stream::Deflate {
   bool in_message = false;
   uint64_t message_bytes = 0;  // Inflated, and handed on or dropped. Kept until the next begins.
   Utf8Validator text;
+
+  // Of a message that is received in parts.
+  size_t pending = 0;   // at the front of the lower buffer: unmasked, but not inflated yet
+  bool ending = false;  // all its frames have come
+  Opcode opcode = Opcode::kBinary;
+
+  void BeginMessage(Opcode message_opcode) {
+    in_message = true;
+    message_bytes = 0;
+    text.Reset();
+    pending = 0;
+    ending = false;
+    opcode = message_opcode;
+  }
 
   uint64_t message_offset() const { return in_message ? message_bytes : 0; }
 };

@@ -709,7 +709,9 @@ TEST_F(StreamDeflateTest, WithoutMemory) {
   for (const Mode mode : kModes) {
     Options options = WithDeflate();
     options.deflate.memory_bytes_max = 20'000;  // The window is what is lacking.
-    Script(options).Deliver(FromClient().Text("plain").str() + Frame(kTextRsv1, kHello));
+    Script(options)
+        .Deliver(FromClient().Text("plain").str() + Frame(kTextRsv1, kHello))
+        .ExpectWrite(FromServer().Close(1011, "out of memory").str());
     EXPECT_EQ(ReceiveBy(mode, server_.get()), Seen(mode, "plain"));
     for (int i = 0; i < 2; ++i) {
       EXPECT_EQ(ReceiveBy(mode, server_.get()), absl::StrCat("errno ", ENOMEM));

@@ -10,14 +10,16 @@
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/opcode.h"
 #include "websocket/stream.h"
+#include "websocket/stream_control.h"
 #include "websocket/stream_deflate.h"
 
 namespace halfpipe::websocket {
 
 bool Stream::at_message_boundary() const {
-  return !aborted_ && failure_ == 0 && !receiving_ && !skipping_ && view_bytes_ == 0 &&
-         !view_in_aside_ && aside_.empty() && receiver_.at_message_boundary() &&
-         (deflate_ == nullptr || !deflate_->in_message) && lower_->buffered() == 0;
+  return !aborted_ && failure_ == 0 && !receiving_ && !skipping_ && !in_parts_ &&
+         view_bytes_ == 0 && !view_in_aside_ && part_block_ == nullptr && aside_.empty() &&
+         receiver_.at_message_boundary() && (deflate_ == nullptr || !deflate_->in_message) &&
+         lower_->buffered() == 0;
 }
 
 void Stream::WhenReadable(Callback callback) {
@@ -39,7 +41,7 @@ void Stream::WhenWritable(Callback callback) {
   on_writable_ = nullptr;
   if (aborted_) return;
   if (!callback) {
-    if (!pong_queued_ && !close_queued_) lower_->WhenWritable({});
+    if (NextQueued(/*pongs_only=*/false) == Queued::kNothing) lower_->WhenWritable({});
     return;
   }
   on_writable_ = std::move(callback);
@@ -70,7 +72,7 @@ void Stream::LowerWritable() {
 void Stream::OfferWritable() {
   if (!on_writable_) return;
   if (CheckMaySend().ok()) {
-    if (sending_ || pong_queued_ || close_queued_) return;
+    if (sending_ || message_open_ || NextQueued(/*pongs_only=*/false) != Queued::kNothing) return;
     if (ArmWritable()) return;
   }
   std::exchange(on_writable_, nullptr)();
@@ -103,13 +105,14 @@ absl::Status Stream::TrySendEncoded(absl::Span<const IoSlice> frames, bool compr
     return ErrnoStatus(EINVAL, "compression was not agreed on");
   }
   if (absl::Status status = CheckMaySend(); !status.ok()) return status;
-  if (sending_) return ErrnoStatus(ETIMEDOUT, "another sender is at work");
+  if (sender_busy()) return ErrnoStatus(ETIMEDOUT, "another sender is at work");
   absl::Status status;
   {
     NoWaitScope no_wait(runtime_);
     status = lower_->Write(frames, /*more=*/false, Deadline::Immediately());
   }
   if (status.ok() && compressed) deflate_->deflater.Reset();
+  if (status.ok()) MarkMessage();
   return status;
 }
 

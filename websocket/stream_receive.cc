@@ -9,6 +9,7 @@
 #include "websocket/core/frame_header.h"
 #include "websocket/core/protocol_error_status.h"
 #include "websocket/stream.h"
+#include "websocket/stream_control.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -18,6 +19,9 @@ using Kind = ReceiveEvent::Kind;
 // From here on a payload is read straight into its destination; less comes by way of the read
 // buffer, so that one system call brings the frames behind it too.
 constexpr size_t kDirectReadBytesMin = 4096;
+
+// So many headers and control frames count as an operation.
+constexpr int kStepsPerOperation = 64;
 
 // Nothing is wrong with the stream below, and the receive may be made again.
 bool WasInterrupted(const absl::Status& status) {
@@ -65,7 +69,7 @@ absl::StatusOr<std::optional<size_t>> Stream::ReceiveMessage(absl::Span<const Io
 }
 
 // Everything that is asked before a receive may begin. OK: receiving_ is set.
-absl::Status Stream::BeginReceive() {
+absl::Status Stream::BeginReceive(bool by_parts) {
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   if (const int error = runtime_->CheckCancelled()) {
     return ErrnoStatus(error, "the coroutine is being cancelled");
@@ -73,20 +77,32 @@ absl::Status Stream::BeginReceive() {
   if (receiving_) return ErrnoStatus(EBUSY, "another coroutine is receiving");
   if (failure_ != 0) return Failure();
   ReleaseView();
+  if (by_parts != bounds_by_parts_) SetMessageBounds(by_parts);
   receiving_ = true;
   last_receiver_ = runtime_->current();
   return absl::OkStatus();
 }
 
-void Stream::EndReceive(const absl::Status& status) {
+void Stream::EndReceive(absl::Status* status) {
   receiving_ = false;
-  if (!status.ok() && failure_ == 0 && StatusErrno(status) == ECONNRESET) failure_ = ECONNRESET;
-  if (failure_ != 0) TellWaiting();
+  SettleReceive(status);
+}
+
+// What a receive has come to, as the stream and its caller are to know it.
+void Stream::SettleReceive(absl::Status* status) {
+  if (status->ok()) return MarkMessage();
+  const int error = StatusErrno(*status);
+  if (failure_ == 0) {
+    if (error == ECONNRESET) Fail(ECONNRESET, "the connection is broken");
+  } else if (error == EBADF && !aborted_) {
+    *status = Failure();  // The lower stream was broken by us.
+  }
 }
 
 // Whether `slices` can take what an interrupted call has left behind. Asked before the receiver is,
 // because whatever it tells about the end of a message it tells once.
 absl::Status Stream::CheckAside(absl::Span<const IoSpan> slices) {
+  if (in_parts_) return ErrnoStatus(EINVAL, "a part of the message has been received");
   if (aside_.empty()) return absl::OkStatus();
   if (aside_.message_bytes() > TotalSize(slices)) return TooLarge();
   if (aside_.Fits(slices)) return absl::OkStatus();
@@ -96,19 +112,25 @@ absl::Status Stream::CheckAside(absl::Span<const IoSpan> slices) {
 void Stream::ReleaseView() {
   if (view_bytes_ > 0) lower_->Consume(std::exchange(view_bytes_, 0));
   if (std::exchange(view_in_aside_, false)) aside_.Clear();
+  if (part_block_ != nullptr) {
+    runtime_->buffer_pool().Put(std::exchange(part_block_, nullptr));
+  }
 }
 
 absl::StatusOr<std::optional<MessageInfo>> Stream::ReceiveNow(absl::Span<const IoSpan> slices,
                                                               bool discard, Deadline deadline) {
   if (absl::Status status = BeginReceive(); !status.ok()) return status;
   ReceiveEvent event;
-  absl::Status status = discard ? absl::OkStatus() : CheckAside(slices);
-  if (status.ok()) status = FirstDataEvent(&event, deadline);
-  if (status.ok()) {
-    status = discard ? DropMessage(&event, deadline) : FillMessage(slices, &event, deadline);
+  absl::Status status;
+  if (discard) {
+    status = DropRest(&event, deadline);
+  } else {
+    status = CheckAside(slices);
+    if (status.ok()) status = FirstDataEvent(&event, deadline);
+    if (status.ok()) status = FillMessage(slices, &event, deadline);
   }
   if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
-  EndReceive(status);
+  EndReceive(&status);
   if (!status.ok()) return status;
   if (event.kind != Kind::kMessageEnd) return std::optional<MessageInfo>();
   return std::optional<MessageInfo>(
@@ -120,7 +142,9 @@ absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadl
   ReceiveEvent event;
   absl::Span<const uint8_t> payload;
   absl::Status status;
-  if (aside_.has_gaps()) {
+  if (in_parts_) {
+    status = ErrnoStatus(EINVAL, "a part of the message has been received");
+  } else if (aside_.has_gaps()) {
     status = ErrnoStatus(EINVAL, "part of the message was skipped by an interrupted call");
   } else {
     status = FirstDataEvent(&event, deadline);
@@ -142,7 +166,7 @@ absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadl
     view_in_aside_ = true;
   }
   if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
-  EndReceive(status);
+  EndReceive(&status);
   if (!status.ok()) return status;
   if (event.kind != Kind::kMessageEnd) return std::optional<MessageView>();
   return std::optional<MessageView>(MessageView{TypeOf(event), payload});
@@ -160,7 +184,7 @@ absl::Status Stream::FirstDataEvent(ReceiveEvent* event, Deadline deadline) {
 // Deals with headers and control frames until the receiver names payload, the end of a message, or
 // the end of it all: kNeedPayload, kMessageEnd, kPeerClosed or kFail.
 absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
-  for (;;) {
+  for (int steps = 1;; ++steps) {
     *event = receiver_.Next();
     absl::Status status;
     switch (event->kind) {
@@ -171,14 +195,23 @@ absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
         status = TakeControl(event->min_bytes, deadline);
         break;
       case Kind::kSendPong:
-        QueuePong(event->payload);
-        break;
       case Kind::kPong:
+        if (!CountControlFrame()) {
+          return FailConnection(
+              {kClosePolicyViolation, "more than control_frames_per_second_max pings and pongs"});
+        }
+        if (event->kind == Kind::kSendPong) {
+          QueuePong(event->payload);
+        } else {
+          PongCame(event->payload);
+        }
         break;
       default:
         return absl::OkStatus();
     }
     if (!status.ok()) return status;
+    // What lies in the buffer may be much, and a peer that is fast leaves nothing to wait for.
+    if (steps % kStepsPerOperation == 0) runtime_->CountOperation();
   }
 }
 
@@ -191,6 +224,7 @@ absl::Status Stream::TakeHeader(size_t min_bytes, Deadline deadline) {
     if (!bytes->empty()) receiver_.OnHeader(*bytes);
     return receiver_.failed() ? absl::OkStatus() : EndOfStream();
   }
+  MarkHeard();
   const size_t used = receiver_.OnHeader(*bytes);
   if (used > 0) lower_->Consume(used);
   return absl::OkStatus();
@@ -244,6 +278,7 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
     auto count = lower_->ReadSome(destination, reads_ahead ? 1 : wanted, deadline);
     if (!count.ok()) return count.status();
     if (*count == 0) return EndOfStream();
+    MarkHeard();
     receiver_.OnPayload(destination.first(*count));
     *taken = *count;
     return absl::OkStatus();
@@ -251,6 +286,7 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
   auto bytes = lower_->Peek(reads_ahead ? 1 : std::min(wanted, Bytestream::kPeekMax), deadline);
   if (!bytes.ok()) return bytes.status();
   if (bytes->empty()) return EndOfStream();
+  MarkHeard();
   const absl::Span<uint8_t> from = bytes->first(std::min(bytes->size(), wanted));
   if (piece.data != nullptr) {
     receiver_.OnPayloadCopy(piece.data, from);
@@ -268,6 +304,7 @@ absl::Status Stream::ViewFrame(size_t size, ReceiveEvent* event, absl::Span<cons
   auto bytes = lower_->Peek(size, deadline);
   if (!bytes.ok()) return bytes.status();
   if (bytes->size() < size) return EndOfStream();
+  MarkHeard();
   const absl::Span<uint8_t> frame = bytes->first(size);
   receiver_.OnPayload(frame);
   view_bytes_ = size;
@@ -281,10 +318,7 @@ absl::Status Stream::CollectMessage(ReceiveEvent* event, Deadline deadline) {
   while (event->kind == Kind::kNeedPayload) {
     const absl::Span<uint8_t> room =
         aside_.Room(event->frame_bytes_left, options_.message_bytes_max);
-    if (room.empty()) {
-      failure_ = ENOMEM;
-      return Failure();
-    }
+    if (room.empty()) return NoMemory();
     size_t taken = 0;
     absl::Status status =
         FillPiece(IoSpan(room.data(), room.size()), event->frame_bytes_left, &taken, deadline);
@@ -320,11 +354,10 @@ absl::Status Stream::DrainToClose(Deadline deadline) {
   while (!peer_close_met_) {
     if (failure_ != 0) return Failure();
     ReceiveEvent event;
-    absl::Status status = FirstDataEvent(&event, deadline);
-    if (status.ok()) status = DropMessage(&event, deadline);
+    absl::Status status = DropRest(&event, deadline);
     if (status.ok() && event.kind != Kind::kMessageEnd) status = Ended(event);
     if (!status.ok()) {
-      if (failure_ == 0 && StatusErrno(status) == ECONNRESET) failure_ = ECONNRESET;
+      SettleReceive(&status);
       return status;
     }
     runtime_->CountOperation();
@@ -351,17 +384,20 @@ absl::Status Stream::TooLarge() {
 
 // Keeps what an interrupted call had received. The call's own memory is the caller's again.
 void Stream::Interrupted(absl::Span<const IoSpan> slices, uint64_t received) {
-  if (!aside_.Save(slices, received)) failure_ = ENOMEM;
+  if (!aside_.Save(slices, received)) static_cast<void>(NoMemory());
 }
 
 // The connection can bring no more messages: kPeerClosed or kFail.
 absl::Status Stream::Ended(const ReceiveEvent& event) {
   aside_.Clear();
+  in_parts_ = false;
   ReleaseInflater();
   if (event.kind == Kind::kFail) return FailConnection(event.error);
   if (std::exchange(peer_close_met_, true)) return absl::OkStatus();
   static_cast<void>(close_state_.On(CloseEvent::kReceiveClose));
-  pong_queued_ = false;
+  pong_queued_ = live_ping_queued_ = false;
+  EndPings(EPIPE);
+  EndRoundTrips(EPIPE);
   if (options_.answer_close && !close_state_.close_sent()) {
     const int code = event.close_code == kCloseNoStatus ? 0 : event.close_code;
     QueueClose(code, absl::string_view());
@@ -370,17 +406,20 @@ absl::Status Stream::Ended(const ReceiveEvent& event) {
 }
 
 absl::Status Stream::EndOfStream() {
-  failure_ = ECONNRESET;
-  ReleaseInflater();
+  Fail(ECONNRESET, "the stream ended without a Close");
+  return Failure();
+}
+
+absl::Status Stream::NoMemory() {
+  if (!close_state_.close_sent()) QueueClose(kCloseInternalError, "out of memory");
+  Fail(ENOMEM, "");
   return Failure();
 }
 
 absl::Status Stream::FailConnection(const ProtocolError& error) {
-  failure_ = EPROTO;
   protocol_error_ = error;
-  pong_queued_ = false;
-  aside_.Clear();
-  ReleaseInflater();
+  Fail(EPROTO, "");
+  pong_queued_ = live_ping_queued_ = false;
   if (!close_state_.close_sent()) QueueClose(error.close_code, error.what);
   return Failure();
 }
@@ -392,7 +431,7 @@ absl::Status Stream::Failure() const {
     case ENOMEM:
       return ErrnoStatus(ENOMEM, "no memory for a message that is being received");
     default:
-      return ErrnoStatus(failure_, "the stream ended without a Close");
+      return ErrnoStatus(failure_, failure_text_);
   }
 }
 
@@ -405,6 +444,7 @@ std::optional<CloseInfo> Stream::peer_close() const {
 
 // True if a whole message of one frame lies behind the one that was received last.
 bool Stream::WholeMessageBuffered() {
+  if (in_parts_) return false;
   auto bytes = lower_->Peek(0, Deadline::Immediately());
   if (!bytes.ok() || bytes->size() <= view_bytes_) return false;
   const absl::Span<const uint8_t> next = bytes->subspan(view_bytes_);

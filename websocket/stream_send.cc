@@ -12,6 +12,7 @@
 #include "websocket/core/message_sender.h"
 #include "websocket/core/utf8.h"
 #include "websocket/stream.h"
+#include "websocket/stream_control.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -59,20 +60,9 @@ absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Co
     const size_t size = TotalSize(slices);
     status = ShouldCompress(size, compress) ? SendDeflated(type, slices, MayGather(size), deadline)
                                             : SendLocked(type, slices, MayGather(size), deadline);
+    status = MendSend(std::move(status));
+    MarkMessage();
   }
-  UnlockSend();
-  runtime_->CountOperation();
-  return status;
-}
-
-absl::Status Stream::Ping(absl::Span<const uint8_t> payload, Deadline deadline) {
-  if (payload.size() > kMaxControlPayload) {
-    return ErrnoStatus(EMSGSIZE, "a ping carries at most 125 bytes");
-  }
-  absl::Status status = LockSend(deadline);
-  if (!status.ok()) return status;
-  status = CheckMaySend();
-  if (status.ok()) status = WriteControl(Opcode::kPing, payload, deadline);
   UnlockSend();
   runtime_->CountOperation();
   return status;
@@ -94,20 +84,21 @@ absl::Status Stream::Done(int code, absl::string_view reason, Deadline deadline)
   absl::Status status = LockSend(deadline);
   if (!status.ok()) return status;
   status = CheckMaySend();
-  if (status.ok()) status = SendCloseLocked(code, reason, deadline);
+  if (status.ok()) status = MendSend(SendCloseLocked(code, reason, deadline));
   UnlockSend();
   runtime_->CountOperation();
   return status;
 }
 
 // Makes this coroutine the only sender. Those who wait get the lock in the order they came, and
-// hand it on in UnlockSend() without letting go of it in between.
+// hand it on in UnlockSend() without letting go of it in between. While a MessageWriter is at work
+// they wait for the end of its message.
 absl::Status Stream::LockSend(Deadline deadline) {
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   if (const int error = runtime_->CheckCancelled()) {
     return ErrnoStatus(error, "the coroutine is being cancelled");
   }
-  if (!sending_) {
+  if (!sending_ && !message_open_) {
     sending_ = true;
     return absl::OkStatus();
   }
@@ -117,10 +108,34 @@ absl::Status Stream::LockSend(Deadline deadline) {
   return ErrnoStatus(error, "waiting for another sender");
 }
 
+// The same for what goes between the frames of a message that is open: its next piece, or a ping.
+// At most one of them waits, since pings do not (SendPing()).
+absl::Status Stream::LockPiece(Deadline deadline) {
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
+  if (const int error = runtime_->CheckCancelled()) {
+    return ErrnoStatus(error, "the coroutine is being cancelled");
+  }
+  if (!sending_) {
+    sending_ = true;
+    return absl::OkStatus();
+  }
+  Waiter waiter;
+  piece_waiter_ = &waiter;
+  const int error = runtime_->Wait(&waiter, deadline);
+  if (piece_waiter_ == &waiter) piece_waiter_ = nullptr;
+  return ErrnoStatus(error, "waiting for a ping to be sent");
+}
+
 void Stream::UnlockSend() {
   if (!aborted_) FlushOutboxLocked(/*pongs_only=*/false);
   if (close_state_.close_sent()) ReleaseCompressorLocked();
-  if (Waiter* const next = send_queue_.PopFront()) {
+  PassSendLock();
+}
+
+void Stream::PassSendLock() {
+  Waiter* const next =
+      message_open_ ? std::exchange(piece_waiter_, nullptr) : send_queue_.PopFront();
+  if (next != nullptr) {
     runtime_->Wake(next);
   } else {
     sending_ = false;
@@ -128,15 +143,38 @@ void Stream::UnlockSend() {
   }
 }
 
+// After LockPiece(), or LockSend() for the first piece. `open`: the message goes on.
+void Stream::EndPiece(bool open) {
+  message_open_ = open;
+  MarkMessage();
+  UnlockSend();
+  runtime_->CountOperation();
+}
+
+// A message that was begun will not be ended: nothing may follow it but the end of it all, so that
+// nobody takes it for whole.
+void Stream::AbandonMessage() {
+  message_open_ = false;
+  if (CheckMaySend().ok()) QueueClose(kCloseInternalError, "a message was abandoned");
+  if (std::exchange(sending_, true)) return;
+  PassSendLock();
+}
+
 absl::Status Stream::CheckMaySend() const {
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
-  if (failure_ == EPROTO || failure_ == ECONNRESET) {
-    return ErrnoStatus(ECONNRESET, "the connection has failed");
-  }
+  if (failure_ == EPROTO) return ErrnoStatus(ECONNRESET, "the connection has failed");
+  if (failure_ == ECONNRESET) return ErrnoStatus(ECONNRESET, failure_text_);
   if (close_state_.Judge(CloseEvent::kSendData) == CloseVerdict::kRefuse) {
     return ErrnoStatus(EPIPE, "the outbound half has ended");
   }
   return absl::OkStatus();
+}
+
+// What a send has met below, as its caller is to know it: where the stream itself has broken the
+// connection, why.
+absl::Status Stream::MendSend(absl::Status status) const {
+  if (status.ok() || aborted_ || failure_ == 0 || StatusErrno(status) != EBADF) return status;
+  return CheckMaySend();
 }
 
 // The receiver's own small reply may wait for the next one if that is certain to come soon.
@@ -148,12 +186,19 @@ bool Stream::MayGather(size_t size) {
 absl::Status Stream::SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
                                 Deadline deadline) {
   MessageSender sender(options_.role);
+  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary);
+  return SendFrames(&sender, slices, /*last=*/true, more, deadline);
+}
+
+// Sends `slices` as the next frames of a message, or none at all (ETIMEDOUT); the last one ends it
+// if `last`.
+absl::Status Stream::SendFrames(MessageSender* sender, absl::Span<const IoSlice> slices, bool last,
+                                bool more, Deadline deadline) {
   uint8_t* scratch = nullptr;
-  if (sender.masks()) {
+  if (sender->masks()) {
     scratch = runtime_->buffer_pool().Get();
     if (scratch == nullptr) return ErrnoStatus(ENOMEM, "no memory to mask a message in");
   }
-  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary);
   SliceCursor<IoSlice> payload(slices);
   uint64_t left = TotalSize(slices);
   absl::Status status;
@@ -167,7 +212,8 @@ absl::Status Stream::SendLocked(MessageType type, absl::Span<const IoSlice> slic
     left -= size;
     const MaskKey key = NextMaskKey();
     uint8_t header[kMaxFrameHeaderSize];
-    const size_t header_size = sender.NextFrame(size, left == 0, key, absl::MakeSpan(header));
+    const size_t header_size =
+        sender->NextFrame(size, last && left == 0, key, absl::MakeSpan(header));
     const auto header_view = absl::MakeConstSpan(header, header_size);
     status = scratch != nullptr
                  ? SendFrameMasked(header_view, key, scratch, &payload, size, begun, more, deadline)
@@ -252,7 +298,9 @@ absl::Status Stream::SendCloseLocked(int code, absl::string_view reason, Deadlin
       SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(payload));
   absl::Status status =
       WriteControl(Opcode::kClose, absl::MakeConstSpan(payload, payload_size), deadline);
-  if (status.ok()) static_cast<void>(close_state_.On(CloseEvent::kSendClose));
+  if (!status.ok()) return status;
+  static_cast<void>(close_state_.On(CloseEvent::kSendClose));
+  EndPings(EPIPE);
   return status;
 }
 
@@ -260,71 +308,6 @@ MaskKey Stream::NextMaskKey() {
   MaskKey key{};
   if (options_.role == Role::kClient) options_.entropy->Fill(absl::MakeSpan(key));
   return key;
-}
-
-// The newest ping alone is answered (RFC 6455 section 5.5.3), so one slot is enough.
-void Stream::QueuePong(absl::Span<const uint8_t> payload) {
-  if (close_state_.Judge(CloseEvent::kSendPingPong) != CloseVerdict::kProceed) return;
-  if (!payload.empty()) std::memcpy(pong_, payload.data(), payload.size());
-  pong_size_ = static_cast<uint8_t>(payload.size());
-  pong_queued_ = true;
-  FlushOutbox();
-}
-
-// A Close of our own accord. From here on nothing else is sent; it leaves at once or, where the
-// stream is full or a sender is at work, as soon as that has come to an end.
-void Stream::QueueClose(int code, absl::string_view reason) {
-  queued_close_size_ = static_cast<uint8_t>(
-      SerializeClosePayload(static_cast<uint16_t>(code), reason, absl::MakeSpan(queued_close_)));
-  close_queued_ = true;
-  static_cast<void>(close_state_.On(CloseEvent::kSendClose));
-  ReleaseCompressor();
-  FlushOutbox();
-  TellWaiting();
-}
-
-void Stream::FlushOutbox() {
-  if (!sending_) FlushOutboxLocked(/*pongs_only=*/false);
-}
-
-// Sends what is queued, as far as that goes without waiting; the rest follows when the lower stream
-// can be written. A Close outranks a pong.
-void Stream::FlushOutboxLocked(bool pongs_only) {
-  ToTail to_tail = ToTail::kInShortage;
-  while ((close_queued_ && !pongs_only) || pong_queued_) {
-    const bool close = close_queued_ && !pongs_only;
-    const auto payload = close ? absl::MakeConstSpan(queued_close_, queued_close_size_)
-                               : absl::MakeConstSpan(pong_, pong_size_);
-    absl::Status status;
-    {
-      NoWaitScope no_wait(runtime_);
-      status = WriteControl(close ? Opcode::kClose : Opcode::kPong, payload,
-                            Deadline::Immediately(), to_tail);
-    }
-    if (status.ok()) {
-      (close ? close_queued_ : pong_queued_) = false;
-    } else if (StatusErrno(status) == ETIMEDOUT) {
-      if (ArmWritable()) return;
-      // To try again would have no end where the stream cannot tell when it can be written.
-      to_tail = ToTail::kAlways;
-    } else {
-      close_queued_ = pong_queued_ = false;
-    }
-  }
-}
-
-// Waits until a Close that was queued has been handed to the lower stream.
-absl::Status Stream::FlushClose(Deadline deadline) {
-  if (!close_queued_) return absl::OkStatus();
-  absl::Status status = LockSend(deadline);
-  if (!status.ok()) return status;
-  if (close_queued_) {
-    status = WriteControl(Opcode::kClose, absl::MakeConstSpan(queued_close_, queued_close_size_),
-                          deadline);
-    if (status.ok()) close_queued_ = false;
-  }
-  UnlockSend();
-  return status;
 }
 
 }  // namespace halfpipe::websocket

@@ -430,7 +430,9 @@ TEST(StreamWireTest, PingsThatCannotBeAnsweredCostNoMemory) {
   tiny.capacity_bytes = 1024;
   auto [wire, end] = MakePair(&runtime, tiny);
   WriteCounts counts;
-  Stream server(&runtime, BytestreamPtr(new CountingBytestream(std::move(end), &counts)), {});
+  Options options;
+  options.control_frames_per_second_max = 0;
+  Stream server(&runtime, BytestreamPtr(new CountingBytestream(std::move(end), &counts)), options);
   int fillers = 0;
   while (server.SendText("filler", Deadline::Immediately()).ok()) ++fillers;
   ASSERT_GT(fillers, 10);

@@ -38,7 +38,7 @@ extern "C" {
 /* Room for the object of an attached WebSocket, for the *_mem calls: borrowed from the attach until
    the handle is closed or detached, and no call may be using the handle then. */
 struct dill_ws_storage {
-  char _[1024];
+  char _[1536];
 } __attribute__((aligned(16)));
 
 /* Asks the server at the other end of bytestream `s` to speak WebSocket (RFC 6455 section 4.1) and
@@ -93,7 +93,7 @@ int dill_ws_attach_server_mem(int s, int flags, char* resource, size_t resourcel
    above 1 MiB breaks the connection (ECONNRESET). Otherwise -1 with errno:
      EINVAL     bad flags, text that is not UTF-8, or a NULL buffer with a length; nothing was sent
      EPIPE      our outbound half has ended: ws_done was called, or the stream below was done
-                before; nothing was sent
+                before, or a receive was ENOMEM; nothing was sent
      EBUSY      another coroutine is sending; nothing was sent
      ETIMEDOUT, ECANCELED   nothing was sent; call again
      ECONNRESET the connection is broken
@@ -117,7 +117,8 @@ int dill_ws_sendl(int s, int flags, struct dill_iolist* first, struct dill_iolis
      EPROTO     the peer broke the protocol or a limit; the right Close code was sent
      ETIMEDOUT, ECANCELED   nothing is lost: the next receive delivers the whole message
      EINVAL     part of the message was skipped (NULL) by an interrupted call, and this one wants it
-     ENOMEM     no memory to keep what an interrupted call has received; the inbound half has ended
+     ENOMEM     no memory to keep what an interrupted call has received; the inbound half has ended,
+                and with a Close of 1011 the outbound one
      EBUSY      another coroutine is receiving
      ECONNRESET the connection ended without a Close, or broke
      EBADF, ENOTSUP */

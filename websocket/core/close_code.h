@@ -18,6 +18,7 @@ inline constexpr uint16_t kCloseUnsupportedData = 1003;
 inline constexpr uint16_t kCloseNoStatus = 1005;    // Local only: the Close carried no code.
 inline constexpr uint16_t kCloseAbnormal = 1006;    // Local only: there was no Close.
 inline constexpr uint16_t kCloseBadPayload = 1007;  // Text that is not UTF-8.
+inline constexpr uint16_t kClosePolicyViolation = 1008;
 inline constexpr uint16_t kCloseTooBig = 1009;
 inline constexpr uint16_t kCloseInternalError = 1011;
 

@@ -12,8 +12,15 @@ MessageReceiver::MessageReceiver(const Options& options)
     : message_bytes_max_(options.message_bytes_max),
       frame_bytes_max_(options.frame_bytes_max),
       encoded_bytes_max_(options.encoded_bytes_max),
+      fragments_max_(options.fragments_max),
       role_(options.role),
       rsv_allowed_(options.rsv_allowed) {}
+
+void MessageReceiver::SetMessageBytesMax(uint64_t message_bytes_max, uint64_t encoded_bytes_max) {
+  HALFPIPE_CHECK(!in_message_);
+  message_bytes_max_ = message_bytes_max;
+  encoded_bytes_max_ = encoded_bytes_max;
+}
 
 ReceiveEvent MessageReceiver::Next() {
   ReceiveEvent event;
@@ -155,6 +162,11 @@ bool MessageReceiver::BeginDataFrame(const FrameHeader& header) {
     Fail({kCloseProtocolError, "reserved bit set in a continuation"});
     return false;
   }
+  // Not 1009: nothing is too big, it is cut too small.
+  if (continuation && fragments_max_ != 0 && fragments_ >= fragments_max_) {
+    Fail({kClosePolicyViolation, "message exceeds fragments_per_message_max"});
+    return false;
+  }
   if (header.payload_size > frame_bytes_max_) {
     Fail({kCloseTooBig, "frame exceeds frame_bytes_max"});
     return false;
@@ -172,8 +184,10 @@ bool MessageReceiver::BeginDataFrame(const FrameHeader& header) {
     message_opcode_ = header.opcode;
     message_rsv_ = header.rsv;
     message_bytes_ = 0;
+    fragments_ = 0;
     text_.Reset();
   }
+  ++fragments_;
   first_frame_ = !continuation;
   last_frame_ = header.fin;
   masked_ = header.masked;

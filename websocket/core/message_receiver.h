@@ -115,9 +115,14 @@ class MessageReceiver {
     // The largest payload of such a message, over all its frames, in place of message_bytes_max:
     // what it says is longer or shorter, and is for the driver to bound.
     uint64_t encoded_bytes_max = kMaxFramePayload;
+    // The most frames of one message, empty ones counted; one more fails with 1008. 0: no bound.
+    uint64_t fragments_max = 0;
   };
 
   explicit MessageReceiver(const Options& options);
+
+  // Changes the bounds of messages from the next one on. Not inside one.
+  void SetMessageBytesMax(uint64_t message_bytes_max, uint64_t encoded_bytes_max);
 
   // What comes next; see above. Never blocks, never fails.
   ReceiveEvent Next();
@@ -147,6 +152,9 @@ class MessageReceiver {
     return state_ == State::kHeader && header_bytes_min_ == 2 && !in_message_;
   }
 
+  // kText or kBinary, of the current message.
+  Opcode message_opcode() const { return message_opcode_; }
+
   // Bytes of the current message's payload taken so far; 0 between messages.
   uint64_t message_offset() const { return in_message_ ? message_bytes_ : 0; }
 
@@ -173,9 +181,11 @@ class MessageReceiver {
   void EndControlFrame();
   bool IsCheckedText() const { return message_opcode_ == Opcode::kText && message_rsv_ == 0; }
 
-  const uint64_t message_bytes_max_;
+  uint64_t message_bytes_max_;
   const uint64_t frame_bytes_max_;
-  const uint64_t encoded_bytes_max_;
+  uint64_t encoded_bytes_max_;
+  const uint64_t fragments_max_;
+  uint64_t fragments_ = 0;         // Of the current message, begun.
   uint64_t message_bytes_ = 0;     // Taken, of the current message.
   uint64_t frame_bytes_left_ = 0;  // Of the current data frame.
   uint64_t frame_offset_ = 0;      // Of the next payload byte in the current frame; for the mask.

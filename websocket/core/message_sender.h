@@ -52,7 +52,7 @@ class MessageSender {
                       absl::Span<uint8_t> out) const;
 
  private:
-  const Role role_;
+  Role role_;
   bool in_message_ = false;
   Opcode next_opcode_ = Opcode::kContinuation;
   uint8_t next_rsv_ = 0;

@@ -80,6 +80,12 @@ class Inflater {
   // whether there is more. No overlap.
   Result Inflate(absl::Span<const uint8_t> in, bool last, absl::Span<uint8_t> out);
 
+  // The bound of messages from the next one on. Not inside one.
+  void SetMessageBytesMax(uint64_t message_bytes_max) {
+    options_.message_bytes_max = message_bytes_max;
+    BeginMessage();
+  }
+
   // Forgets message and window, and gives all memory back. Only where no message refers back any
   // more: at the connection's end, or without context takeover.
   void Release();
@@ -101,7 +107,7 @@ class Inflater {
   Result FailWith(Result result, int code);
   const char* BrokenBound() const;
 
-  const Options options_;
+  Options options_;
   ZlibMemory* const memory_;
   z_stream_s* stream_ = nullptr;
   uint64_t inflated_ = 0;  // Of this message, by zlib: handed out, or one byte ahead.
