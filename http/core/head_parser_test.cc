@@ -368,6 +368,32 @@ TEST(RequestHeadTest, WorkIsLinearByteByByte) {
   EXPECT_EQ(head.fields.Count("name"), 99u);
 }
 
+// The same for 64 KiB, with limits that let so much pass, and for as much of nothing: one line that
+// never ends, fields without end, and empty lines.
+TEST(RequestHeadTest, WorkOn64KiBIsLinearByteByByte) {
+  constexpr size_t kSize = size_t{64} << 10;
+  Limits limits;
+  limits.head_bytes_max = 2 * kSize;
+  limits.start_line_bytes_max = 2 * kSize;
+  limits.field_line_bytes_max = 2 * kSize;
+  limits.field_count_max = kSize;
+  std::string fields = "GET / HTTP/1.1\r\n";
+  while (fields.size() < kSize) fields += "A:\r\n";
+  const std::string floods[] = {"GET /" + std::string(kSize, 'a'), fields,
+                                "GET / HTTP/1.1\r\nA: " + std::string(kSize, 'x')};
+  for (const std::string& flood : floods) {
+    SCOPED_TRACE(flood.substr(0, 30));
+    RequestHeadParser parser(limits);
+    RequestHead head;
+    for (size_t size = 1; size <= flood.size(); ++size) {
+      ASSERT_EQ(parser.Parse(absl::string_view(flood).substr(0, size), &head).status,
+                ParseStatus::kNeedMore);
+    }
+    EXPECT_GE(parser.bytes_examined(), kSize);
+    EXPECT_LE(parser.bytes_examined(), 2 * flood.size());
+  }
+}
+
 // A parser that is called again at the end says the same, with views into the new place.
 TEST(RequestHeadTest, ViewsFollowTheBuffer) {
   const std::string first = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -5,7 +5,7 @@
 
 namespace halfpipe::http {
 
-absl::string_view NextListMember(absl::string_view* rest) {
+absl::string_view NextListMember(absl::string_view* rest, size_t* bytes_examined) {
   while (!rest->empty()) {
     bool quoted = false;
     size_t end = 0;
@@ -21,7 +21,10 @@ absl::string_view NextListMember(absl::string_view* rest) {
       }
     }
     const absl::string_view member = TrimOws(rest->substr(0, end));
-    rest->remove_prefix(end < rest->size() ? end + 1 : end);
+    const size_t taken = end < rest->size() ? end + 1 : end;
+    rest->remove_prefix(taken);
+    // What is no member was looked at once more, to be trimmed.
+    if (bytes_examined != nullptr) *bytes_examined += taken + (end - member.size());
     if (!member.empty()) return member;
   }
   return absl::string_view();

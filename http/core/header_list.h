@@ -20,8 +20,9 @@ struct Field {
 // Takes the next member off a comma-separated list (RFC 9110 section 5.6.1): returns it without the
 // white space round it, and leaves in *rest what follows its comma. Empty members are skipped, so
 // an empty result means that the list is at its end. A comma inside a quoted string does not
-// separate; a quoted string that never ends takes in the rest of the value.
-absl::string_view NextListMember(absl::string_view* rest);
+// separate; a quoted string that never ends takes in the rest of the value. A list is walked in one
+// pass; *bytes_examined, if it is not null, grows by how many bytes were looked at, for tests of that.
+absl::string_view NextListMember(absl::string_view* rest, size_t* bytes_examined = nullptr);
 
 // An ordered view of field lines that stay where they were received. It owns nothing and keeps no
 // index: each lookup walks the bytes, which Limits bounds. So a list costs no memory however many

@@ -122,5 +122,38 @@ TEST(HeaderListTest, MalformedSectionsStayInBounds) {
   }
 }
 
+// Each byte is looked at once, and white space once more.
+TEST(NextListMemberTest, HundredThousandMembersAreReadOnce) {
+  for (const char* element : {"a,", ",", " ,", "\"a,b\",", "\"\\\"\",", "long-member ;q=1 ,"}) {
+    SCOPED_TRACE(element);
+    std::string list;
+    for (int i = 0; i < 100'000; ++i) list += element;
+    absl::string_view rest = list;
+    size_t examined = 0;
+    int count = 0;
+    while (!NextListMember(&rest, &examined).empty()) ++count;
+    EXPECT_EQ(count, element[0] == ',' || element[0] == ' ' ? 0 : 100'000);
+    EXPECT_GE(examined, list.size());
+    EXPECT_LE(examined, 2 * list.size());
+  }
+  // One that never ends.
+  const std::string quoted = "\"" + std::string(100'000, ',');
+  absl::string_view rest = quoted;
+  size_t examined = 0;
+  EXPECT_EQ(NextListMember(&rest, &examined).size(), quoted.size());
+  EXPECT_TRUE(rest.empty());
+  EXPECT_EQ(examined, quoted.size());
+}
+
+TEST(HeaderListTest, HundredThousandMembersInOneField) {
+  std::string section = "Connection: ";
+  for (int i = 0; i < 100'000; ++i) section += "a, ";
+  section += "upgrade\r\nConnection: b\r\n";
+  const HeaderList fields(section);
+  EXPECT_TRUE(fields.HasToken("connection", "UPGRADE"));
+  EXPECT_TRUE(fields.HasToken("connection", "b"));
+  EXPECT_FALSE(fields.HasToken("connection", "c"));
+}
+
 }  // namespace
 }  // namespace halfpipe::http

@@ -4,16 +4,22 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
 #include "http/core/base64.h"
+#include "http/core/basic_auth.h"
+#include "http/core/chunked.h"
+#include "http/core/content.h"
+#include "http/core/cookie.h"
 #include "http/core/head_error.h"
 #include "http/core/head_parser.h"
 #include "http/core/head_serializer.h"
 #include "http/core/header_list.h"
 #include "http/core/message.h"
+#include "http/core/response.h"
 #include "http/core/upgrade.h"
 #include "http/core/url.h"
 
@@ -114,6 +120,41 @@ TEST(NoAllocationTest, RefuseAndParseAUrl) {
   EXPECT_EQ(after, before);
   EXPECT_EQ(status, 400);
   EXPECT_EQ(error, UrlError::kNone);
+}
+
+TEST(NoAllocationTest, CookiesTokensAndContent) {
+  const HeaderList fields(
+      "Cookie: a=1; b=2; c=3\r\nAuthorization: Bearer token\r\nContent-Length: 5\r\n");
+  RequestHead head;
+  head.fields = fields;
+  const size_t before = allocation_count;
+  const bool found = FindCookie(fields, "b") == "2" && !FindCookie(fields, "d").has_value();
+  const bool token = BearerToken(fields) == "token";
+  ContentFraming framing;
+  const ContentError content = JudgeRequestContent(head, &framing);
+  ChunkedReader reader;
+  absl::string_view coded = "5;x=\"y\"\r\nhello\r\n0\r\nT: 1\r\n\r\n";
+  ChunkedStep step;
+  while (step.status != ChunkedStatus::kDone && step.status != ChunkedStatus::kInvalid) {
+    step = reader.Read(coded);
+    coded.remove_prefix(step.consumed);
+  }
+  EXPECT_EQ(allocation_count, before);
+  EXPECT_TRUE(found);
+  EXPECT_TRUE(token);
+  EXPECT_EQ(content, ContentError::kNone);
+  EXPECT_EQ(framing.length, 5u);
+  EXPECT_EQ(step.status, ChunkedStatus::kDone);
+}
+
+TEST(NoAllocationTest, HeadOfAResponse) {
+  const Response response = TextResponse(200, std::string(100, 'x'));
+  char buffer[512];
+  absl::string_view head;
+  const size_t before = allocation_count;
+  const ResponseError error = WriteResponseHead(response, {}, absl::MakeSpan(buffer), &head);
+  EXPECT_EQ(allocation_count, before);
+  EXPECT_EQ(error, ResponseError::kNone);
 }
 
 }  // namespace
