@@ -287,6 +287,8 @@ TEST_F(FramingErrorsTest, MsendlFailsAsMsendDoes) {
             [&] { EXPECT_FAILS(EBUSY, mrecvl(h, &list_, &list_, -1)); });
   EXPECT_EQ(bsend(s[1], "\0\5hello", 7, -1), 0);
   EXPECT_FAILS(EMSGSIZE, mrecvl(h, &list_, &list_, -1));
+  EXPECT_EQ(bsend(s[1], "\0\3end", 5, -1), 0);
+  EXPECT_FAILS(EPIPE, mrecvl(h, &list_, &list_, -1));
   EXPECT_EQ(hclose(h), 0);
   EXPECT_EQ(hclose(s[1]), 0);
 
@@ -294,6 +296,9 @@ TEST_F(FramingErrorsTest, MsendlFailsAsMsendDoes) {
   const int done = term_attach(prefix_attach(s[0], 2, 0), "end", 3);
   EXPECT_EQ(term_done(done, -1), 0);
   EXPECT_FAILS(EPIPE, msendl(done, &list_, &list_, -1));
+  EXPECT_EQ(ipc_done(s[1], -1), 0);
+  // The end of what is below, without the terminal message.
+  EXPECT_FAILS(ECONNRESET, mrecvl(done, &list_, &list_, -1));
   EXPECT_EQ(hclose(done), 0);
   EXPECT_EQ(hclose(s[1]), 0);
 }

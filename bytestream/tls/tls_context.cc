@@ -31,7 +31,11 @@ int NoPassword(char*, int, int, void*) { return -1; }
 absl::Status BadArgument(absl::string_view what) { return TakeTlsError(EINVAL, what); }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int fd;
+  do {
+    // A pipe, or a file of the network's, can make it wait.
+    fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", path));
   std::string text;
   char piece[4096];

@@ -201,6 +201,24 @@ TEST_F(TlsErrorsTest, FilesOfTheServer) {
   EXPECT_EQ(std::remove(huge.c_str()), 0);
 }
 
+// A signal makes nothing fail.
+TEST_F(TlsErrorsTest, FilesAreReadInSpiteOfSignals) {
+  const Syscall calls[] = {Syscall::kOpen, Syscall::kRead};
+  for (const Syscall call : calls) {
+    SyscallFault fault({call}, 0, EINTR);
+    EXPECT_EQ(tls_trust_file(Files::Get().ca.c_str()), 0);
+    EXPECT_TRUE(fault.hit());
+  }
+  for (const Syscall call : calls) {
+    SyscallFault fault({call}, 0, EINTR);
+    AttachBoth([&](int s) { return attaches_[0].make(s, -1); },
+               [&](int s) { return attaches_[4].make(s, -1); });
+    EXPECT_TRUE(fault.hit());
+    EXPECT_EQ(hclose(client_), 0);
+    EXPECT_EQ(hclose(server_), 0);
+  }
+}
+
 // What waiting in the handshake lacks, and how the connection below breaks: all is closed then.
 TEST(TlsWaitingErrorsTest, Attach) {
   EXPECT_EQ(tls_trust_file(Files::Get().ca.c_str()), 0);
