@@ -144,6 +144,12 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
     }
   }
 
+  // The least number of waits that make a sweep. Over sockets there are fewer where more comes
+  // between two polls.
+  int Least(int over_pair) const {
+    return std::get<Kind>(GetParam()) == Kind::kPair ? over_pair : 1;
+  }
+
   // A call whose waits are let be.
   int Whole(const std::function<int()>& call, const std::function<void()>& step) {
     Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
@@ -204,7 +210,7 @@ TEST_P(TlsSweepTest, Attach) {
         }
         EXPECT_EQ(hclose(h), 0);
       });
-      EXPECT_GE(waits, std::get<Kind>(GetParam()) == Kind::kPair ? 4 : 1);
+      EXPECT_GE(waits, Least(4));
     }
   }
 }
@@ -231,7 +237,7 @@ TEST_P(TlsSweepTest, Send) {
     EXPECT_TRUE(got == expected) << got.size() << " of " << expected.size();
     for (const int each : t) EXPECT_EQ(hclose(each), 0);
   });
-  EXPECT_GE(waits, 2);
+  EXPECT_GE(waits, Least(2));
 }
 
 // A receive whose bytes come in pieces. It ends, and another coroutine receives them all.
@@ -267,7 +273,7 @@ TEST_P(TlsSweepTest, Receive) {
       EXPECT_TRUE(got == expected);
       for (const int each : t) EXPECT_EQ(hclose(each), 0);
     });
-    EXPECT_GE(waits, 2);
+    EXPECT_GE(waits, Least(2));
   }
 }
 
@@ -346,7 +352,7 @@ TEST_P(TlsSweepTest, Detach) {
       EXPECT_EQ(hclose(peer), 0);
     }
   });
-  EXPECT_GE(waits, 2);
+  EXPECT_GE(waits, Least(2));
 }
 
 // hclose() waits for nobody, whatever is unsaid or unread.
