@@ -379,6 +379,7 @@ class Stream final : public MessageSocket {
   void PongCame(absl::Span<const uint8_t> payload);
   void EndRoundTrips(int error);
   void MarkHeard();
+  void NoteBuffered();
   void MarkMessage();
   bool MayGather(size_t size);
 

@@ -191,7 +191,7 @@ void Stream::NoticeUnread(int64_t now) {
     const auto bytes = lower_->Peek(1, Deadline::Immediately());
     control.unread = bytes.ok() && !bytes->empty();
   }
-  control.buffered = 0;
+  control.buffered = lower_->buffered();
   if (control.unread) control.heard_nanos = now;
 }
 
@@ -210,9 +210,9 @@ Deadline Stream::WatchIdle(int64_t now) {
 
 // Breaks the connection for a bound in time. Whoever is inside the lower stream comes out.
 void Stream::GiveUp(const char* why) {
+  Fail(ECONNRESET, why);
   if (!close_state_.close_sent()) QueueClose(kCloseGoingAway, why);
   close_queued_ = pong_queued_ = live_ping_queued_ = false;
-  Fail(ECONNRESET, why);
   lower_->Abort();
 }
 

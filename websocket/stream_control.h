@@ -45,7 +45,7 @@ struct Stream::Control {
   int64_t heard_nanos = 0;               // when the last byte was received
   int64_t message_nanos = 0;             // when the last of a message was received or sent
   int64_t pinged_nanos = 0;              // when the last ping for liveness was due
-  size_t buffered = 0;                   // below, when it was last looked at
+  size_t buffered = 0;                   // below, when it was last looked at or consumed from
   bool unread = false;                   // and whether nobody was there to take it
   Deadline give_up = Deadline::Never();  // when a Close of our own accord has waited long enough
 
@@ -59,10 +59,17 @@ struct Stream::Control {
 };
 
 // Inline: on the way of every frame and message.
+
+// Bytes have come; to be called when those that are used have been consumed.
 inline void Stream::MarkHeard() {
-  if (control_ != nullptr && control_->watching) {
-    control_->heard_nanos = runtime_->clock().NowNanos();
-  }
+  if (control_ == nullptr || !control_->watching) return;
+  control_->heard_nanos = runtime_->clock().NowNanos();
+  control_->buffered = lower_->buffered();
+}
+
+// The same without news: bytes that were seen before have been consumed.
+inline void Stream::NoteBuffered() {
+  if (control_ != nullptr && control_->watching) control_->buffered = lower_->buffered();
 }
 
 inline void Stream::MarkMessage() {

@@ -268,12 +268,12 @@ absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Dead
     auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
     if (!bytes.ok()) return bytes.status();
     if (bytes->empty()) return EndOfStream();
-    MarkHeard();
     const absl::Span<uint8_t> piece = bytes->first(
         static_cast<size_t>(std::min<uint64_t>(bytes->size(), event->frame_bytes_left)));
     receiver_.OnPayload(piece);
     absl::Status status = InflatePiece(piece, /*last=*/false, event->opcode, sink);
     lower_->Consume(piece.size());
+    MarkHeard();
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) return status;
     // Little payload may have been much to inflate.

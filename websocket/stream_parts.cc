@@ -182,7 +182,10 @@ absl::Status Stream::InflatePart(absl::Span<uint8_t> memory, MessagePart* part, 
     absl::Span<const uint8_t> in;
     if (state.pending > 0) in = lower_->Peek(0, Deadline::Immediately())->first(state.pending);
     const Inflater::Result result = state.inflater.Inflate(in, state.ending, memory.subspan(size));
-    if (result.consumed > 0) lower_->Consume(result.consumed);
+    if (result.consumed > 0) {
+      lower_->Consume(result.consumed);
+      NoteBuffered();
+    }
     state.pending -= result.consumed;
     const absl::Span<const uint8_t> text = memory.subspan(size, result.produced);
     size += result.produced;
@@ -232,6 +235,7 @@ absl::Status Stream::DropPending() {
   if (state.pending > 0) in = lower_->Peek(0, Deadline::Immediately())->first(state.pending);
   absl::Status status = InflateAndDrop(in, state.ending, state.opcode);
   if (!in.empty()) lower_->Consume(in.size());
+  NoteBuffered();
   state.pending = 0;
   state.ending = false;
   return status;

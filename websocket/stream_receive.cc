@@ -110,7 +110,10 @@ absl::Status Stream::CheckAside(absl::Span<const IoSpan> slices) {
 }
 
 void Stream::ReleaseView() {
-  if (view_bytes_ > 0) lower_->Consume(std::exchange(view_bytes_, 0));
+  if (view_bytes_ > 0) {
+    lower_->Consume(std::exchange(view_bytes_, 0));
+    NoteBuffered();
+  }
   if (std::exchange(view_in_aside_, false)) aside_.Clear();
   if (part_block_ != nullptr) {
     runtime_->buffer_pool().Put(std::exchange(part_block_, nullptr));
@@ -224,9 +227,9 @@ absl::Status Stream::TakeHeader(size_t min_bytes, Deadline deadline) {
     if (!bytes->empty()) receiver_.OnHeader(*bytes);
     return receiver_.failed() ? absl::OkStatus() : EndOfStream();
   }
-  MarkHeard();
   const size_t used = receiver_.OnHeader(*bytes);
   if (used > 0) lower_->Consume(used);
+  MarkHeard();
   return absl::OkStatus();
 }
 
@@ -236,6 +239,7 @@ absl::Status Stream::TakeControl(size_t min_bytes, Deadline deadline) {
   if (bytes->size() < min_bytes) return EndOfStream();
   receiver_.OnControl(bytes->first(min_bytes));
   lower_->Consume(min_bytes);
+  MarkHeard();
   return absl::OkStatus();
 }
 
@@ -286,7 +290,6 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
   auto bytes = lower_->Peek(reads_ahead ? 1 : std::min(wanted, Bytestream::kPeekMax), deadline);
   if (!bytes.ok()) return bytes.status();
   if (bytes->empty()) return EndOfStream();
-  MarkHeard();
   const absl::Span<uint8_t> from = bytes->first(std::min(bytes->size(), wanted));
   if (piece.data != nullptr) {
     receiver_.OnPayloadCopy(piece.data, from);
@@ -295,6 +298,7 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
   }
   *taken = from.size();
   lower_->Consume(from.size());
+  MarkHeard();
   return absl::OkStatus();
 }
 
