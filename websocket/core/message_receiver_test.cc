@@ -475,6 +475,40 @@ TEST(MessageReceiverTest, FrameLimitAtMinusOneZeroPlusOne) {
                {"fail 1009 frame exceeds frame_bytes_max"});
 }
 
+TEST(MessageReceiverTest, FragmentLimitAtMinusOneZeroPlusOne) {
+  for (const int count : {1, 2, 3, 4}) {
+    MessageReceiver receiver({.role = Role::kServer, .fragments_max = 3});
+    for (int i = 1; i <= count; ++i) {
+      ASSERT_EQ(receiver.Next().kind, ReceiveEvent::Kind::kNeedHeader);
+      WireBuilder wire(Role::kClient);
+      const auto fin = i == count ? WireBuilder::kLast : WireBuilder::kMore;
+      const std::string frame =
+          i == 1 ? wire.Text("", fin).str() : wire.Continuation("", fin).str();
+      receiver.OnHeader(AsBytes(frame));
+    }
+    const ReceiveEvent event = receiver.Next();
+    if (count <= 3) {
+      EXPECT_EQ(event.kind, ReceiveEvent::Kind::kMessageEnd);
+    } else {
+      EXPECT_EQ(event.kind, ReceiveEvent::Kind::kFail);
+      EXPECT_EQ(event.error.close_code, 1008);
+    }
+  }
+}
+
+TEST(MessageReceiverTest, BoundsOfTheNextMessageMayBeChanged) {
+  MessageReceiver receiver({.role = Role::kServer, .message_bytes_max = 10});
+  for (const size_t max : {size_t{20}, size_t{5}}) {
+    receiver.SetMessageBytesMax(max, kMaxFramePayload);
+    std::string frame = WireBuilder(Role::kClient).Binary(std::string(max, 'x'));
+    ASSERT_EQ(receiver.OnHeader(AsBytes(frame)), 6u);
+    receiver.OnPayload(AsMutableBytes(frame).subspan(6));
+    EXPECT_EQ(receiver.Next().kind, ReceiveEvent::Kind::kMessageEnd);
+  }
+  receiver.OnHeader(AsBytes(WireBuilder(Role::kClient).Binary("123456").str()));
+  EXPECT_EQ(receiver.Next().error.close_code, 1009);
+}
+
 TEST(MessageReceiverTest, ALimitOfZeroLetsEmptyMessagesPass) {
   const Options options = {.role = Role::kClient, .message_bytes_max = 0};
   ExpectEvents(options, WireBuilder(Role::kServer).Text(""), {"text ", "end"});
