@@ -28,11 +28,11 @@ void ServerThread::RunHandshake(Connection* connection) {
   connection->coroutine_ = runtime_->current();
   absl::Status status =
       connection->broken_ ? ErrnoStatus(EBADF, "the server is stopping") : StartTls(connection);
-  if (status.ok()) status = Upgrade(connection);
+  bool answered = false;
+  if (status.ok()) status = Upgrade(connection, &answered);
   if (!status.ok()) {
     // Where the client was answered it is to read the answer; see http::EndAfterAnswer().
-    const int error = StatusErrno(status);
-    Finish(connection, error == EPROTO || error == EACCES || error == ENOTSUP);
+    Finish(connection, answered && runtime_->CheckCancelled() == 0);
     return LeaveWork(&handshakes_);
   }
   if (connection->handler_->session) {
@@ -74,7 +74,7 @@ const Handler* ServerThread::PeekRoute(Connection* connection) {
   return plan_->handlers.Find(address.resource);
 }
 
-absl::Status ServerThread::Upgrade(Connection* connection) {
+absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   const Handler* const routed = PeekRoute(connection);
   const Handler nothing;
   const Handler& first = routed != nullptr ? *routed : nothing;
@@ -107,6 +107,7 @@ absl::Status ServerThread::Upgrade(Connection* connection) {
                            &result);
   }
   counters_.plain_requests.Add(result.plain_requests);
+  *answered = result.status != 0;
   if (!status.ok()) {
     if (StatusErrno(status) != ENOTSUP) counters_.CountRefusal(result.status);
     return status;

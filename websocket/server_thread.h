@@ -109,7 +109,7 @@ class ServerThread final : private ConnectionHost {
   // The opening handshake, server_handshakes.cc.
   void RunHandshake(Connection* connection);
   absl::Status StartTls(Connection* connection);
-  absl::Status Upgrade(Connection* connection);
+  absl::Status Upgrade(Connection* connection, bool* answered);
   const Handler* PeekRoute(Connection* connection);
   UpgradeDecision Decide(const UpgradeRequest& request, bool secure, const Handler* routed,
                          const Handler** handler);

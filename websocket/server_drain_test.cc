@@ -1,0 +1,205 @@
+// The end of a server: drain, its bound, and what is left.
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "bytestream/base/errno_status.h"
+#include "bytestream/base/io_slice.h"
+#include "bytestream/net/pair.h"
+#include "bytestream/runtime/bundle.h"
+#include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/sim_clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "websocket/server_test_support.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ServerDrainTest : public testing::Test {
+ protected:
+  void Settle() { runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))); }
+  int64_t Millis() { return runtime_.sim_clock().NowNanos() / 1'000'000; }
+
+  void StartServer(ServerOptions options) {
+    server_ = std::make_unique<Server>(&runtime_, std::move(options));
+    Handler echo = EchoHandler();
+    echo.on_close = [this](Connection&, const CloseReport& report) {
+      closes_.push_back(report.error == 0 ? absl::StrCat(report.code)
+                                          : std::string(ErrnoName(report.error)));
+    };
+    server_->Handle("/", std::move(echo));
+    // Handlers that wait for something else than their connection.
+    Handler stuck;
+    stuck.on_message = [this](Connection& c, MessageView) {
+      ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
+    };
+    server_->Handle("/stuck", std::move(stuck));
+    server_->Handle("/session", {.session = [this](Connection& c, Stream&) {
+                      ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
+                    }});
+    ASSERT_TRUE(server_->Start().ok());
+  }
+
+  void Write(Bytestream* stream, absl::string_view text) {
+    const IoSlice slice(text);
+    ASSERT_TRUE(stream->Write(absl::MakeConstSpan(&slice, 1), false, Soon()).ok());
+  }
+
+  FdLeakCheck leaks_;
+  SimRuntime runtime_;
+  std::vector<std::string> closes_;
+  std::vector<int> ends_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(ServerDrainTest, OpenConnectionsAreClosedWith1001) {
+  StartServer({});
+  std::vector<std::unique_ptr<Stream>> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(OpenPair(&runtime_, server_.get(), "/"));
+  // A message that is on its way is still delivered.
+  ASSERT_TRUE(clients[0]->SendText("late", Soon()).ok());
+  server_->Drain(absl::Seconds(30));
+  for (auto& client : clients) {
+    EXPECT_EQ(ReceiveText(client.get()), std::nullopt);
+    ASSERT_TRUE(client->peer_close().has_value());
+    EXPECT_EQ(client->peer_close()->code, 1001);
+    client.reset();
+  }
+  const int64_t start = Millis();
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+  EXPECT_EQ(Millis(), start);
+  const ServerCounts counts = server_->counts();
+  EXPECT_EQ(counts.drained, 3u);
+  EXPECT_EQ(counts.aborted, 0u);
+  EXPECT_EQ(counts.connections, 0u);
+  EXPECT_EQ(counts.messages_received, 1u);
+  EXPECT_THAT(closes_, ElementsAre("1001", "1001", "1001"));
+}
+
+TEST_F(ServerDrainTest, NewOnesAreToldToComeLater) {
+  StartServer({.retry_after = absl::Seconds(17)});
+  auto on_its_way = ConnectPair(&runtime_, server_.get());
+  Write(on_its_way.get(), "GET / HTTP/1.1\r\n");
+  auto silent = ConnectPair(&runtime_, server_.get());
+  auto client = OpenPair(&runtime_, server_.get(), "/");
+  server_->Drain(absl::Seconds(30));
+  auto [late, theirs] = MakePair(&runtime_);
+  EXPECT_EQ(StatusErrno(server_->Serve(std::move(theirs))), ECANCELED);
+  Write(on_its_way.get(),
+        "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n");
+  std::string answer;
+  for (;;) {
+    auto bytes = on_its_way->Peek(1, Soon());
+    ASSERT_TRUE(bytes.ok());
+    if (bytes->empty()) break;
+    answer.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    on_its_way->Consume(bytes->size());
+  }
+  EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(answer, testing::HasSubstr("Retry-After: 17\r\n"));
+  EXPECT_EQ(server_->counts().refused[503], 1u);
+  on_its_way.reset();
+  client.reset();
+  // One that says nothing is not waited for as long.
+  const int64_t start = Millis();
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+  EXPECT_LE(Millis() - start, 1000);
+}
+
+TEST_F(ServerDrainTest, TheBoundBreaksWhatIsLeft) {
+  ServerOptions options;
+  options.connection.close_time = absl::Minutes(5);
+  StartServer(std::move(options));
+  auto silent = OpenPair(&runtime_, server_.get(), "/");
+  auto stuck = OpenPair(&runtime_, server_.get(), "/stuck");
+  ASSERT_TRUE(stuck->SendText("x", Soon()).ok());
+  auto session = OpenPair(&runtime_, server_.get(), "/session");
+  auto head = ConnectPair(&runtime_, server_.get());
+  Write(head.get(), "GET ");
+  auto partial = OpenPair(&runtime_, server_.get(), "/");
+  Write(partial->lower(), "\x81");
+  Settle();
+  EXPECT_EQ(server_->counts().connections, 5u);
+  const int64_t start = Millis();
+  server_->Drain(absl::Seconds(3));
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+  EXPECT_EQ(Millis() - start, 3000);
+  EXPECT_EQ(server_->counts().connections, 0u);
+  EXPECT_EQ(server_->counts().aborted, 5u);
+  EXPECT_EQ(server_->counts().drained, 0u);
+  EXPECT_THAT(ends_, ElementsAre(ECANCELED, ECANCELED));
+  EXPECT_THAT(closes_, ElementsAre("EBADF", "EBADF"));
+  EXPECT_EQ(runtime_.coroutine_count(), 0u);
+}
+
+TEST_F(ServerDrainTest, TheEarliestBoundCounts) {
+  ServerOptions options;
+  options.connection.close_time = absl::Minutes(5);
+  StartServer(std::move(options));
+  auto silent = OpenPair(&runtime_, server_.get(), "/");
+  const int64_t start = Millis();
+  server_->Drain(absl::Seconds(100));
+  server_->Drain(absl::Seconds(100));
+  EXPECT_EQ(StatusErrno(server_->Wait(Deadline::In(absl::Seconds(1)))), ETIMEDOUT);
+  server_->Drain(absl::Seconds(1));
+  server_->Drain(absl::Seconds(50));
+  EXPECT_TRUE(server_->Wait(Deadline::Never()).ok());
+  EXPECT_EQ(Millis() - start, 2000);
+  server_->Drain(absl::Seconds(1));
+  EXPECT_TRUE(server_->Wait(Deadline::Never()).ok());
+  EXPECT_EQ(server_->counts().aborted, 1u);
+}
+
+TEST_F(ServerDrainTest, StopIsNow) {
+  StartServer({});
+  auto silent = ConnectPair(&runtime_, server_.get());
+  auto client = OpenPair(&runtime_, server_.get(), "/");
+  auto session = OpenPair(&runtime_, server_.get(), "/session");
+  auto gone = OpenPair(&runtime_, server_.get(), "/");
+  gone.reset();
+  auto lingering = OpenPair(&runtime_, server_.get(), "/");
+  EXPECT_TRUE(lingering->Done(1000, "", Soon()).ok());
+  Settle();
+  const int64_t start = Millis();
+  server_->Stop();
+  EXPECT_EQ(Millis(), start);
+  EXPECT_EQ(server_->counts().connections, 0u);
+  EXPECT_EQ(runtime_.coroutine_count(), 0u);
+  // Those that are there get a Close all the same: it could be written at once.
+  EXPECT_EQ(ReceiveText(client.get()), std::nullopt);
+  ASSERT_TRUE(client->peer_close().has_value());
+  EXPECT_EQ(client->peer_close()->code, 1001);
+}
+
+// A server that has not been started, and one without anything, come to their end too.
+TEST_F(ServerDrainTest, NothingToDrain) {
+  { Server never_started(&runtime_, {}); }
+  StartServer({});
+  server_->Drain(absl::Seconds(5));
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+}
+
+// Draining goes on where its caller stops waiting, in each wait of it.
+TEST_F(ServerDrainTest, WaitingMayBeCancelled) {
+  StartServer({});
+  auto client = OpenPair(&runtime_, server_.get(), "/");
+  Bundle bundle(&runtime_);
+  absl::Status status;
+  ASSERT_TRUE(bundle.Go([&] { status = server_->Wait(Deadline::Never()); }).ok());
+  server_->Drain(absl::Seconds(5));
+  bundle.CancelAndJoin();
+  EXPECT_EQ(StatusErrno(status), ECANCELED);
+  client.reset();
+  EXPECT_TRUE(server_->Wait(Soon()).ok());
+}
+
+}  // namespace
+}  // namespace halfpipe::websocket
