@@ -35,7 +35,7 @@ void Connection::Unref() {
 
 bool Connection::open() const {
   return stream_.has_value() && !closing_ && !broken_ && stream_->failure() == 0 &&
-         !stream_->peer_close().has_value();
+         !stream_->close_sent() && !stream_->peer_close().has_value();
 }
 
 absl::Status Connection::MaySend() const {

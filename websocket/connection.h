@@ -199,7 +199,6 @@ class Connection {
   Coroutine* coroutine_ = nullptr;  // that is at work for it
   Deadline handshake_deadline_ = Deadline::Never();
   Deadline close_deadline_ = Deadline::Never();  // set once the end has begun
-  int64_t active_nanos_ = 0;                     // when something was last received
   uint32_t references_ = 1;                      // the thread's own
   int end_error_ = 0;                            // why we broke it
   ConnectionState state_ = ConnectionState::kAccepted;

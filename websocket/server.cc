@@ -25,7 +25,9 @@ Server::Server(ServerOptions options)
     : plan_(std::make_unique<Plan>(std::move(options))),
       runtime_(nullptr),
       links_(std::max<size_t>(plan_->options.threads, 1)),
-      running_(links_.size()) {}
+      running_(links_.size()) {
+  plan_->threads = links_.size();
+}
 
 Server::Server(Runtime* runtime, ServerOptions options)
     : plan_(std::make_unique<Plan>(std::move(options))),
@@ -124,7 +126,7 @@ absl::Status Server::Start() {
   const ServerOptions& options = plan_->options;
   if (started_) return ErrnoStatus(EINVAL, "the server has been started already");
   if (options.handshakes_max == 0 || options.at_work_max == 0 || options.connections_max == 0 ||
-      options.connections_per_thread_max == 0) {
+      options.connections_per_thread_max == 0 || options.plain_requests_max == 0) {
     return ErrnoStatus(EINVAL, "a server needs a place for one of each");
   }
   started_ = true;

@@ -1,6 +1,7 @@
 // Peers that are slow, silent or gone, in each state of a connection: everything comes back within
 // its bound, and other connections never notice.
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <memory>
@@ -30,6 +31,8 @@ class ServerBoundsTest : public testing::Test {
     options_.message_time = absl::Seconds(3);
     options_.connection.close_time = absl::Seconds(4);
     options_.connection.send_time = absl::Seconds(5);
+    options_.ping_after_idle = absl::Seconds(5);
+    options_.dead_after = absl::Seconds(12);
   }
 
   void StartServer() {
@@ -75,7 +78,7 @@ class ServerBoundsTest : public testing::Test {
   struct State {
     std::string name;
     std::function<Scene()> enter;
-    absl::Duration bound;  // of a peer that is silent from then on; infinite: it may rest
+    absl::Duration bound;  // of a peer that is silent from then on
   };
   std::vector<State> States() {
     const auto opened = [this](absl::string_view path, absl::string_view bytes) {
@@ -104,7 +107,7 @@ class ServerBoundsTest : public testing::Test {
                return scene;
              },
              options_.connection.close_time},
-            {"at rest", [opened] { return opened("/", ""); }, absl::InfiniteDuration()},
+            {"at rest", [opened] { return opened("/", ""); }, options_.dead_after},
             {"in a frame header", [opened] { return opened("/", "\x81"); }, options_.message_time},
             {"in a payload",
              [opened] {
@@ -160,8 +163,14 @@ TEST_F(ServerBoundsTest, APeerThatFallsSilentInEachState) {
   for (const State& state : States()) {
     SCOPED_TRACE(state.name);
     Scene scene = state.enter();
-    if (state.bound == absl::InfiniteDuration()) continue;
-    runtime_.SleepUntil(Deadline::In(state.bound - absl::Milliseconds(20)));
+    for (absl::Duration passed = absl::ZeroDuration();
+         passed < state.bound - absl::Milliseconds(20);) {
+      const absl::Duration step =
+          std::min(absl::Seconds(1), state.bound - absl::Milliseconds(20) - passed);
+      runtime_.SleepUntil(Deadline::In(step));
+      passed += step;
+      ExpectUndisturbed(witness.get());
+    }
     EXPECT_EQ(server_->counts().connections, 2u);
     ExpectUndisturbed(witness.get());
     runtime_.SleepUntil(Deadline::In(absl::Milliseconds(40)));
@@ -200,7 +209,54 @@ TEST_F(ServerBoundsTest, ATrickleIsBoundedToo) {
   }
   auto slow = OpenPair(&runtime_, server_.get(), "/");
   trickle(slow->lower(), WireBuilder(Role::kClient).Text(std::string(1000, 'x')).str(),
-          options_.message_time);
+          options_.message_time + options_.connection.close_time);
+}
+
+// While there is no memory for messages that come in parts, whole ones are served as ever.
+TEST_F(ServerBoundsTest, MessagesInPartsHaveABudget) {
+  options_.message_memory_max = 10'000;
+  StartServer();
+  auto witness = OpenPair(&runtime_, server_.get(), "/");
+  const auto part = [&](size_t size) {
+    auto client = OpenPair(&runtime_, server_.get(), "/");
+    Write(client->lower(),
+          WireBuilder(Role::kClient).Text(std::string(size, 'x'), WireBuilder::kMore).str());
+    runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1)));
+    return client;
+  };
+  const auto finish = [&](Stream* client) {
+    Write(client->lower(), WireBuilder(Role::kClient).Continuation("y").str());
+  };
+  auto first = part(9'000);
+  EXPECT_GE(server_->counts().message_bytes, 9'000u);
+  EXPECT_LE(server_->counts().message_bytes, 10'000u);
+  auto second = part(9'000);
+  auto third = part(900);
+  EXPECT_LE(server_->counts().message_bytes, 10'000u);
+  ExpectUndisturbed(witness.get());
+  finish(second.get());
+  finish(third.get());
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+  EXPECT_EQ(server_->counts().parked, 1u);
+  finish(first.get());
+  for (Stream* client : {first.get(), second.get(), third.get()}) {
+    const auto text = ReceiveText(client);
+    ASSERT_TRUE(text.has_value());
+    EXPECT_EQ(text->back(), 'y');
+  }
+  runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1)));
+  EXPECT_EQ(server_->counts().message_bytes, 0u);
+  // One that could never be had is refused at once; one that others keep from it in its time.
+  auto large = part(10'001);
+  const auto refused = large->ReceiveView(Soon());
+  ASSERT_TRUE(large->peer_close().has_value()) << refused.status();
+  EXPECT_EQ(large->peer_close()->code, 1009);
+  first = part(9'000);
+  second = part(9'000);
+  EXPECT_EQ(ReceiveText(second.get()), std::nullopt);
+  ASSERT_TRUE(second->peer_close().has_value());
+  EXPECT_EQ(second->peer_close()->code, 1008);
+  EXPECT_EQ(errors_, (std::vector<int>{ENOMEM, 0, 0, ETIMEDOUT, ETIMEDOUT}));
 }
 
 // With one place among those at work connections are served one after the other, in the order in

@@ -86,9 +86,10 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   options.secure = connection->tls_ != nullptr;
   options.hosts = plan_->options.hosts;
   // What has passed is not given again, but for a moment in which a slow head gets its 408.
-  options.head_time_max = absl::Nanoseconds(std::max<int64_t>(
-                              connection->handshake_deadline_.nanos() - NowNanos(), 0)) +
-                          absl::Milliseconds(1);
+  options.head_time_max =
+      absl::Nanoseconds(std::max<int64_t>(
+          connection->handshake_deadline_.nanos() - runtime_->clock().NowNanos(), 0)) +
+      absl::Milliseconds(1);
   options.keep_alive_time_max = plan_->options.keep_alive_time;
   options.answer_time_max = plan_->options.handshake_time;
   options.plain_requests_max = plan_->options.plain_requests_max;
@@ -115,6 +116,11 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   connection->resource_ = std::move(result.resource);
   connection->subprotocol_ = std::move(result.subprotocol);
   Options stream_options = StreamOptions(options, result, handler->options);
+  if (stream_options.ping_after_idle == absl::InfiniteDuration() &&
+      stream_options.dead_after == absl::InfiniteDuration()) {
+    stream_options.ping_after_idle = plan_->options.ping_after_idle;
+    stream_options.dead_after = plan_->options.dead_after;
+  }
   OpenConnection(connection, handler, stream_options);
   return absl::OkStatus();
 }
@@ -164,11 +170,10 @@ void ServerThread::OpenConnection(Connection* connection, const Handler* handler
   connection->handler_ = handler;
   connection->stream_.emplace(runtime_, std::move(connection->lower_), options);
   connection->handshake_deadline_ = Deadline::Never();
+  connection->timer_.Cancel();
   connection->opened_ = connection->counted_open_ = true;
   counters_.upgraded.Add();
   counters_.open.Add();
-  connection->active_nanos_ = NowNanos();
-  SetTimer(connection);
   // It was accepted before the drain began.
   if (draining_) static_cast<void>(connection->Close(kCloseGoingAway, "the server is stopping"));
 }

@@ -89,9 +89,16 @@ struct ServerOptions {
   // From the first byte of a message to its end. Bounds how long a peer can hold a coroutine with a
   // message that it does not finish; large messages on slow lines need it.
   absl::Duration message_time = absl::Minutes(1);
-  // Without a message; then the connection is closed with 1001. None by default: a connection at
-  // rest costs little.
-  absl::Duration idle_time = absl::InfiniteDuration();
+  // Memory for messages of message handlers that come in parts, of all connections together, shared
+  // evenly by the threads. While there is none left those that need more wait, the longest-waiting
+  // first, and their bytes stay in the system; one that would need all of it and more is refused
+  // with 1009.
+  size_t message_memory_max = size_t{256} << 20;
+
+  // Liveness (see Options), for handlers whose options leave both out: a peer that has vanished is
+  // gone after dead_after, and a proxy in between sees that the connection is in use.
+  absl::Duration ping_after_idle = absl::Seconds(30);
+  absl::Duration dead_after = absl::Minutes(2);
 
   // Of plain requests on one connection; and how long it waits for the next one.
   size_t plain_requests_max = 100;

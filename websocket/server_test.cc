@@ -307,8 +307,10 @@ TEST_F(ServerTest, SlowHeadIsAnsweredInTime) {
 }
 
 TEST_F(ServerTest, IdleConnectionsAreClosed) {
-  Server server(&runtime_, {.idle_time = absl::Minutes(10)});
-  server.Handle("/", LoggingHandler(&log_));
+  Server server(&runtime_, {.dead_after = absl::InfiniteDuration()});
+  Handler handler = LoggingHandler(&log_);
+  handler.options.idle_time_max = absl::Minutes(10);
+  server.Handle("/", std::move(handler));
   ASSERT_TRUE(server.Start().ok());
   auto client = OpenPair(&runtime_, &server, "/");
   runtime_.SleepUntil(Deadline::In(absl::Minutes(9)));
@@ -319,7 +321,52 @@ TEST_F(ServerTest, IdleConnectionsAreClosed) {
   EXPECT_EQ(Elapsed(start), absl::Minutes(10));
   ASSERT_TRUE(client->peer_close().has_value());
   EXPECT_EQ(client->peer_close()->code, 1001);
-  EXPECT_EQ(server.counts().timed_out, 1u);
+  Settle();
+  EXPECT_EQ(server.counts().open, 0u);
+}
+
+// A message that comes in parts is put together, whether it is compressed or not.
+TEST_F(ServerTest, MessagesInPieces) {
+  Server server(&runtime_, {});
+  Handler handler = EchoHandler();
+  handler.options.deflate.enabled = true;
+  server.Handle("/", std::move(handler));
+  ASSERT_TRUE(server.Start().ok());
+  for (const bool compressed : {false, true}) {
+    DeflateOptions deflate;
+    deflate.enabled = compressed;
+    auto client = UpgradeClient(&runtime_, ConnectPair(&runtime_, &server, {.capacity_bytes = 700}),
+                                "/", nullptr, deflate);
+    ASSERT_NE(client, nullptr);
+    std::string text;
+    for (int i = 0; text.size() < 50'000; ++i) absl::StrAppend(&text, i, " ");
+    Bundle sender(&runtime_);
+    ASSERT_TRUE(sender.Go([&] { EXPECT_TRUE(client->SendText(text, Soon()).ok()); }).ok());
+    EXPECT_EQ(ReceiveText(client.get()), text);
+    EXPECT_EQ(sender.Wait(Soon()), 0);
+    client.reset();
+    Settle();
+    EXPECT_EQ(server.counts().message_bytes, 0u);
+  }
+}
+
+// A peer that has vanished without a word is found by pings.
+TEST_F(ServerTest, DeadPeersAreFound) {
+  Server server(&runtime_, {});
+  server.Handle("/", LoggingHandler(&log_));
+  ASSERT_TRUE(server.Start().ok());
+  auto dead = OpenPair(&runtime_, &server, "/");
+  auto alive = OpenPair(&runtime_, &server, "/");
+  Bundle receiver(&runtime_);
+  ASSERT_TRUE(receiver.Go([&] { ReceiveText(alive.get(), Deadline::Never()); }).ok());
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(119)));
+  EXPECT_EQ(server.counts().connections, 2u);
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(2)));
+  EXPECT_EQ(server.counts().connections, 1u);
+  EXPECT_EQ(log_.lines.back(), "close 1006  ECONNRESET");
+  runtime_.SleepUntil(Deadline::In(absl::Hours(1)));
+  EXPECT_EQ(server.counts().connections, 1u);
+  EXPECT_EQ(runtime_.coroutine_count(), 1u) << "of this test";
 }
 
 TEST_F(ServerTest, ABreachOfTheProtocolIsReported) {

@@ -51,6 +51,8 @@ ServerThread::ServerThread(ServerPlan* plan, Runtime* runtime, uint32_t index, T
       link_(std::move(link)),
       retry_timer_(runtime, [this] { OnRetryTimer(); }),
       drain_timer_(runtime, [this] { AbortAll(); }),
+      message_budget_(runtime, plan->options.message_memory_max / plan->threads,
+                      &counters_.message_bytes),
       drained_(runtime),
       acceptors_(runtime),
       coroutines_(runtime) {
@@ -143,7 +145,6 @@ void ServerThread::OnReadable(Connection* connection) {
     case State::kAccepted:
       return Enlist(connection, &handshakes_);
     case State::kParked:
-      connection->active_nanos_ = NowNanos();
       return Enlist(connection, &messages_);
     case State::kLingering:
       return DropInput(connection);
@@ -193,17 +194,6 @@ void ServerThread::OnRetryTimer() {
   Pump(&messages_);
 }
 
-// The next moment at which somebody has to look at an open connection.
-void ServerThread::SetTimer(Connection* connection) {
-  Deadline next = connection->close_deadline_;
-  if (plan_->options.idle_time < absl::InfiniteDuration() && !connection->closing_ &&
-      !connection->handler_->session) {
-    const int64_t idle_nanos = absl::ToInt64Nanoseconds(plan_->options.idle_time);
-    next = std::min(next, Deadline::AtNanos(connection->active_nanos_ + idle_nanos));
-  }
-  connection->timer_.Set(next);
-}
-
 void ServerThread::OnConnectionTimer(Connection* connection) {
   if (connection->state_ == State::kHandshake) return;  // its calls have deadlines
   if (connection->state_ == State::kLingering) return Destroy(connection);
@@ -212,21 +202,10 @@ void ServerThread::OnConnectionTimer(Connection* connection) {
     counters_.CountRefusal(0);
     return Destroy(connection);
   }
-  if (connection->close_deadline_.ExpiredAt(NowNanos())) {
-    connection->end_error_ = ETIMEDOUT;
-    (draining_ ? counters_.aborted : counters_.timed_out).Add();
-    return connection->Abort();
-  }
-  const int64_t idle_nanos = absl::ToInt64Nanoseconds(plan_->options.idle_time);
-  // A handler at work, or a message on its way, is no rest.
-  if (connection->state_ != State::kParked) connection->active_nanos_ = NowNanos();
-  if (Deadline::AtNanos(connection->active_nanos_ + idle_nanos).ExpiredAt(NowNanos())) {
-    counters_.timed_out.Add();
-    connection->end_error_ = ETIMEDOUT;
-    static_cast<void>(connection->Close(kCloseGoingAway, "idle"));
-    return;
-  }
-  SetTimer(connection);
+  // Our Close was not answered in time.
+  connection->end_error_ = ETIMEDOUT;
+  (draining_ ? counters_.aborted : counters_.timed_out).Add();
+  connection->Abort();
 }
 
 void ServerThread::OnConnectionBroken(Connection* connection) {
@@ -238,15 +217,17 @@ void ServerThread::OnConnectionBroken(Connection* connection) {
 void ServerThread::RunMessages(Connection* connection) {
   connection->coroutine_ = runtime_->current();
   const Handler& handler = *connection->handler_;
+  MessageAssembly assembly(&message_budget_);
   for (int messages = 1;; ++messages) {
-    const auto message = Receive(connection);
+    const auto message = Receive(connection, &assembly);
     if (message.ok() && message->has_value()) {
       counters_.messages_received.Add();
       counters_.bytes_received.Add((*message)->payload.size());
-      connection->active_nanos_ = NowNanos();
       if (handler.on_message) handler.on_message(*connection, **message);
+      assembly.Clear();
     } else if (StatusErrno(message.status()) != ETIMEDOUT ||
                !connection->stream_->at_message_boundary()) {
+      assembly.Clear();
       EndConnection(connection, message.status());
       break;
     }
@@ -259,16 +240,34 @@ void ServerThread::RunMessages(Connection* connection) {
   LeaveWork(&messages_);
 }
 
-// The next message. ETIMEDOUT: there is none, and the connection is at rest; or part of one, and it
-// has taken too long.
-absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* connection) {
+// The next message: where it lies, if all of it is there and in one piece, else put together in
+// `assembly`. ETIMEDOUT: there is none, and the connection is at rest; or part of one, and it has
+// taken too long.
+absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* connection,
+                                                                 MessageAssembly* assembly) {
   Stream& stream = *connection->stream_;
-  auto message = stream.ReceiveView(Deadline::Immediately());
-  if (message.ok() || StatusErrno(message.status()) != ETIMEDOUT) return message;
-  if (stream.at_message_boundary()) return message;
-  const Deadline deadline =
-      std::min(Deadline::In(plan_->options.message_time), connection->close_deadline_);
-  return stream.ReceiveView(deadline);
+  Deadline deadline = Deadline::Immediately();  // until there is part of a message
+  for (;;) {
+    const auto part = stream.ReceivePartView(deadline);
+    const bool interrupted = !part.ok() && StatusErrno(part.status()) == ETIMEDOUT;
+    if (!part.ok() && (!interrupted || !deadline.is_immediate() || stream.at_message_boundary())) {
+      return part.status();
+    }
+    if (part.ok() && !part->has_value()) return std::optional<MessageView>();
+    if (part.ok() && (*part)->first && (*part)->last) {
+      return std::optional<MessageView>(MessageView{(*part)->type, (*part)->payload});
+    }
+    if (deadline.is_immediate()) {
+      deadline = std::min(Deadline::In(plan_->options.message_time), connection->close_deadline_);
+    }
+    if (!part.ok()) continue;
+    if (absl::Status status = assembly->Append((*part)->payload, deadline); !status.ok()) {
+      return status;
+    }
+    if ((*part)->last) {
+      return std::optional<MessageView>(MessageView{(*part)->type, assembly->bytes()});
+    }
+  }
 }
 
 // Leaves the connection without a coroutine until it is readable. False: it is that already, or it
@@ -302,11 +301,13 @@ void ServerThread::EndConnection(Connection* connection, const absl::Status& sta
   Stream& stream = *connection->stream_;
   const std::optional<CloseInfo> peer_close = stream.peer_close();
   int error = peer_close.has_value() ? 0 : StatusErrno(status);
-  if (error == ETIMEDOUT) {
-    counters_.timed_out.Add();
+  if (error == ETIMEDOUT) counters_.timed_out.Add();
+  if (error == ETIMEDOUT || error == ENOMEM) {
+    const bool too_long = error == ETIMEDOUT;
     NoWaitScope no_wait(runtime_);
-    static_cast<void>(
-        stream.Done(kClosePolicyViolation, "a message took too long", Deadline::Immediately()));
+    static_cast<void>(stream.Done(too_long ? kClosePolicyViolation : kCloseTooBig,
+                                  too_long ? "a message took too long" : "no room for a message",
+                                  Deadline::Immediately()));
   }
   connection->BeginToEnd();
   connection->DropQueue(EPIPE);
@@ -321,8 +322,9 @@ void ServerThread::EndConnection(Connection* connection, const absl::Status& sta
     report.error = connection->end_error_ != 0 ? connection->end_error_ : error;
     connection->handler_->on_close(*connection, report);
   }
-  const bool orderly = (error == 0 || error == EPROTO) && !connection->broken_;
-  if (draining_ && orderly) counters_.drained.Add();
+  const bool told = error == 0 || error == EPROTO || error == ETIMEDOUT || error == ENOMEM;
+  const bool orderly = told && !connection->broken_;
+  if (draining_ && error == 0) counters_.drained.Add();
   Finish(connection, orderly);
 }
 

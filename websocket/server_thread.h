@@ -23,6 +23,7 @@
 #include "bytestream/tls/tls_context.h"
 #include "websocket/connection.h"
 #include "websocket/connection_permits.h"
+#include "websocket/message_assembly.h"
 #include "websocket/path_table.h"
 #include "websocket/server_counters.h"
 #include "websocket/server_options.h"
@@ -37,6 +38,7 @@ struct ServerPlan {
       : options(std::move(server_options)), permits(options.connections_max) {}
 
   const ServerOptions options;
+  size_t threads = 1;
   PathTable<Handler> handlers;
   PlainHandler plain;
   ConnectionPermits permits;
@@ -122,7 +124,8 @@ class ServerThread final : private ConnectionHost {
   void Pump(Work* work);
   void LeaveWork(Work* work);
   void RunMessages(Connection* connection);
-  absl::StatusOr<std::optional<MessageView>> Receive(Connection* connection);
+  absl::StatusOr<std::optional<MessageView>> Receive(Connection* connection,
+                                                     MessageAssembly* assembly);
   bool TryPark(Connection* connection);
   void RunSession(Connection* connection);
   void EndConnection(Connection* connection, const absl::Status& status);
@@ -132,14 +135,12 @@ class ServerThread final : private ConnectionHost {
   void Break(Connection* connection);
   void StopCoroutine(Connection* connection);
   void Destroy(Connection* connection);
-  void SetTimer(Connection* connection);
   void SetState(Connection* connection, ConnectionState state);
   void OnRetryTimer();
   void AbortAll();
   void CheckDrained();
   Connection* NewConnection();
   void ForgetNumber(const Connection* connection);
-  int64_t NowNanos() { return runtime_->clock().NowNanos(); }
 
   ServerPlan* const plan_;
   Runtime* const runtime_;
@@ -157,6 +158,7 @@ class ServerThread final : private ConnectionHost {
   WaiterList permit_waiters_;
   CallbackTimer retry_timer_;
   CallbackTimer drain_timer_;
+  MessageBudget message_budget_;
   Deadline drain_deadline_ = Deadline::Never();
   Notification drained_;
   Connection* parking_ = nullptr;  // TryPark() is at work for it
