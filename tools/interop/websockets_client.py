@@ -5,6 +5,7 @@
     websockets_client.py deflate URL DEFLATE        exchange, compressed; DEFLATE: arguments of its
                                                     extension factory, as JSON
     websockets_client.py too-large URL BYTES [DEFLATE]   a message above that many is refused
+    websockets_client.py outlive URL    one that pings lives longer than one that does nothing
 
 Says "did CASE" for each case that went as it should. Status 0 if all did; else the reason is on
 standard error.
@@ -97,9 +98,24 @@ async def too_large(url, size, arguments=None):
         print("did 1009 above it")
 
 
+async def outlive(url):
+    async with open_socket(url) as idle, open_socket(url) as alive:
+        async def ping():
+            while True:
+                await alive.ping()
+                await asyncio.sleep(0.2)
+        pings = asyncio.create_task(ping())
+        await idle.wait_closed()
+        assert idle.close_code == 1006, idle.close_code
+        print("did an end without pings")
+        await expect_echo(alive, "still here")
+        pings.cancel()
+        print("did a longer life with pings")
+
+
 def main():
     run = {"exchange": exchange, "await-close": await_close, "deflate": deflate,
-           "too-large": too_large}[sys.argv[1]]
+           "too-large": too_large, "outlive": outlive}[sys.argv[1]]
     asyncio.run(run(*sys.argv[2:]))
 
 

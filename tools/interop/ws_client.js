@@ -102,8 +102,20 @@ async function tooLarge(url, bytes, options) {
   console.log('did 1009 above it');
 }
 
+async function outlive(url) {
+  const idle = await open(url);
+  const ended = closeOf(idle);
+  const alive = await open(url);
+  const pings = setInterval(() => alive.ping(), 200);
+  assert.strictEqual((await ended)[0], 1006);
+  console.log('did an end without pings');
+  await expectEcho(alive, false, [Buffer.from('still here')]);
+  clearInterval(pings);
+  console.log('did a longer life with pings');
+}
+
 const [mode, ...rest] = process.argv.slice(2);
-const run = {exchange, deflate, 'await-close': awaitClose, 'too-large': tooLarge}[mode];
+const run = {exchange, deflate, 'await-close': awaitClose, 'too-large': tooLarge, outlive}[mode];
 // Node ends with 0 when nothing is left to wait for.
 process.exitCode = 1;
 run(...rest).then(() => process.exit(0), error => {

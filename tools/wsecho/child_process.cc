@@ -107,7 +107,11 @@ void ChildProcess::CloseInput() {
   in_fd_ = -1;
 }
 
-void ChildProcess::Signal(int signal) { EXPECT_EQ(kill(pid_, signal), 0); }
+void ChildProcess::Signal(int signal) {
+  // -1, which it is after the end, would be every process there is.
+  HALFPIPE_CHECK(pid_ > 0);
+  EXPECT_EQ(kill(pid_, signal), 0);
+}
 
 // Takes what can be read now. False at the end.
 bool ChildProcess::Take(Stream* stream) {
@@ -154,6 +158,7 @@ std::string ChildProcess::ReadLineFrom(Stream* stream) {
 }
 
 int ChildProcess::Finish(absl::string_view input) {
+  HALFPIPE_CHECK(pid_ > 0);
   const auto end = std::chrono::steady_clock::now() + kBound;
   do {
     if (input.empty()) CloseInput();

@@ -47,10 +47,11 @@ class ChildProcess {
   std::string ReadLine() { return ReadLineFrom(&out_); }
   std::string ReadErrorLine() { return ReadLineFrom(&err_); }
 
+  // Not after Finish() or Wait().
   void Signal(int signal);
 
   // Gives the program `input` and the end of its input, and waits for its end, taking what it
-  // writes. Returns its exit status, or 128 and the signal.
+  // writes. Returns its exit status, or 128 and the signal. Once.
   int Finish(absl::string_view input);
   // As Finish(), but input that is open stays open.
   int Wait();
