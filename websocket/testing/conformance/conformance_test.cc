@@ -1,10 +1,11 @@
 // Every row of the tables, in every way it can be played: whole, byte by byte and in seeded cuts;
-// by ReceiveView, Receive and Discard; against a peer that has said everything already, over a pair
+// by ReceiveView, Receive, Discard and in parts; against a peer that has said everything already, over a pair
 // in memory and over TCP.
 
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <utility>
@@ -60,14 +61,21 @@ std::string Where(const Case& row, Role role, Mode mode, const Cuts& cuts) {
 TEST(ConformanceTest, Replayed) {
   SimRuntime runtime;
   uint32_t number = 0;
+  size_t turns = 0;
   for (const Case& row : AllCases()) {
     ++number;
+    // Of what is long each cut is played in one mode, in turn; of the others in all of them.
+    const bool is_long = WireOf(row.in, Role::kServer).size() > 4096;
     for (const Role role : RolesOf(row)) {
-      for (const Mode mode : kModes) {
-        const std::string expected = Expected(row, mode);
-        for (const Cuts& cuts : AllCuts(number)) {
-          SCOPED_TRACE(Where(row, role, mode, cuts));
-          EXPECT_EQ(Replay(&runtime, row, role, mode, cuts), expected);
+      for (const Cuts& cuts : AllCuts(number)) {
+        const size_t turn = ++turns % std::size(kModes);
+        for (const Mode mode : kModes) {
+          if (is_long && mode != kModes[turn]) continue;
+          const std::string seen = Replay(&runtime, row, role, mode, cuts);
+          const std::string expected = Expected(row, mode);
+          EXPECT_TRUE(seen == expected) << Where(row, role, mode, cuts) << "\nseen:\n"
+                                        << seen << "expected:\n"
+                                        << expected;
         }
       }
     }
@@ -85,7 +93,7 @@ TEST(ConformanceTest, OverAPair) {
     ++number;
     for (const Role role : RolesOf(row)) {
       for (const Cuts& cuts : AllCuts(number)) {
-        const Mode mode = kModes[(number + static_cast<uint32_t>(cuts.kind)) % 3];
+        const Mode mode = kModes[(number + static_cast<uint32_t>(cuts.kind)) % std::size(kModes)];
         SCOPED_TRACE(Where(row, role, mode, cuts));
         EXPECT_EQ(Play(&runtime, row, role, mode, cuts, connect), Expected(row, mode));
       }
@@ -117,7 +125,7 @@ TEST(ConformanceTest, OverTcp) {
       // One way for each row and role: in turn, and another one with each seed.
       const uint32_t turn = Seed() + number + (role == Role::kServer ? 0 : 2);
       const Cuts& cuts = all[turn % all.size()];
-      const Mode mode = kModes[turn / all.size() % 3];
+      const Mode mode = kModes[turn / all.size() % std::size(kModes)];
       SCOPED_TRACE(Where(row, role, mode, cuts));
       EXPECT_EQ(Play(&runtime, row, role, mode, cuts, connect), Expected(row, mode));
     }

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -102,6 +104,23 @@ size_t FillBytes(const Case& row) {
   return static_cast<size_t>(size);
 }
 
+// Receives one message part by part, in small pieces or as it lies. Nothing at the peer's Close.
+absl::StatusOr<std::optional<std::string>> ReceiveParts(Stream* stream, Mode mode) {
+  std::string payload;
+  uint8_t memory[100];
+  for (bool first = true;; first = false) {
+    auto part = mode == Mode::kPart ? stream->ReceivePart(absl::MakeSpan(memory), ForEver())
+                                    : stream->ReceivePartView(ForEver());
+    if (!part.ok()) return part.status();
+    if (!part->has_value()) return std::optional<std::string>();
+    if ((*part)->first != first) return std::optional<std::string>("first is wrong");
+    absl::StrAppend(&payload, AsChars((*part)->payload));
+    if (!(*part)->last) continue;
+    return std::optional<std::string>(
+        ShowMessage((*part)->type == MessageType::kText, payload, mode));
+  }
+}
+
 // Receives one message and shows it; or shows how receiving has ended and sets *ended.
 std::string ReceiveOne(Stream* stream, Mode mode, std::string* memory, bool* ended) {
   absl::Status status;
@@ -111,6 +130,10 @@ std::string ReceiveOne(Stream* stream, Mode mode, std::string* memory, bool* end
       return ShowMessage((*view)->type == MessageType::kText, (*view)->text(), mode);
     }
     status = view.status();
+  } else if (mode == Mode::kPart || mode == Mode::kPartView) {
+    auto shown = ReceiveParts(stream, mode);
+    if (shown.ok() && shown->has_value()) return **shown;
+    status = shown.status();
   } else {
     // Pieces of odd sizes: a payload goes on over them wherever it was cut.
     char* const data = &(*memory)[0];
@@ -148,7 +171,7 @@ std::string RunEndpoint(Runtime* runtime, const Case& row, Role role, Mode mode,
   for (const Action& action : row.first) {
     absl::StrAppend(&seen, "sent ", StatusErrno(Do(action, &stream)), "\n");
   }
-  std::string memory(FillBytes(row), '?');
+  std::string memory(mode == Mode::kFill ? FillBytes(row) : 8, '?');
   for (bool ended = false; !ended;) {
     absl::StrAppend(&seen, ReceiveOne(&stream, mode, &memory, &ended), "\n");
   }
@@ -238,6 +261,15 @@ std::string Replay(Runtime* runtime, const Case& row, Role role, Mode mode, cons
   BytestreamPtr lower(new ReplayBytestream(CutAs(cuts, WireOf(row.in, peer)), &recorded));
   const std::string seen = RunEndpoint(runtime, row, role, mode, std::move(lower));
   return seen + ShowOutput(row, role, recorded.written);
+}
+
+std::string ReplayForWire(Runtime* runtime, const Case& row, Role role, Mode mode,
+                          const Cuts& cuts) {
+  const Role peer = role == Role::kServer ? Role::kClient : Role::kServer;
+  Recorded recorded;
+  BytestreamPtr lower(new ReplayBytestream(CutAs(cuts, WireOf(row.in, peer)), &recorded));
+  RunEndpoint(runtime, row, role, mode, std::move(lower));
+  return recorded.written;
 }
 
 std::string Play(Runtime* runtime, const Case& row, Role role, Mode mode, const Cuts& cuts,

@@ -13,8 +13,9 @@
 namespace halfpipe::websocket::conformance {
 
 // How the endpoint under test receives.
-enum class Mode : uint8_t { kView, kFill, kDiscard };
-inline constexpr Mode kModes[] = {Mode::kView, Mode::kFill, Mode::kDiscard};
+enum class Mode : uint8_t { kView, kFill, kDiscard, kPart, kPartView };
+inline constexpr Mode kModes[] = {Mode::kView, Mode::kFill, Mode::kDiscard, Mode::kPart,
+                                  Mode::kPartView};
 
 // How the peer's bytes are cut.
 struct Cuts {
@@ -37,6 +38,9 @@ std::string Expected(const Case& row, Mode mode);
 // Replay: the peer has said everything already (ReplayBytestream). Play: it is a coroutine of its
 // own that writes piece by piece, at the other end of what `connect` makes.
 std::string Replay(Runtime* runtime, const Case& row, Role role, Mode mode, const Cuts& cuts);
+// The bytes alone that are sent.
+std::string ReplayForWire(Runtime* runtime, const Case& row, Role role, Mode mode,
+                          const Cuts& cuts);
 std::string Play(Runtime* runtime, const Case& row, Role role, Mode mode, const Cuts& cuts,
                  const Connect& connect);
 
