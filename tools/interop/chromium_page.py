@@ -3,7 +3,8 @@
     chromium_page.py CHROMIUM URL PROFILE_DIRECTORY
 
 Types a text and bytes into the page and presses its buttons, through the browser's DevTools pipe
-(standard library only). Status 0 if the page showed that each came back with its type.
+(standard library only). Then runs a script of its own there. Says "did CASE" for each case that went
+as it should; status 0 if all did, the page having shown that each message came back with its type.
 """
 
 import json
@@ -29,6 +30,56 @@ new Promise(resolve => {
   observer.observe(document, {subtree: true, childList: true, characterData: true});
   look();
 })
+"""
+
+
+# Resolves with the cases that it has done; rejects where an answer is not what was sent.
+EXCHANGE = """
+(async () => {
+  const once = (socket, name) =>
+      new Promise(resolve => socket.addEventListener(name, resolve, {once: true}));
+  const open = async () => {
+    const socket = new WebSocket(location.href.replace('http:', 'ws:'));
+    socket.binaryType = 'arraybuffer';
+    await Promise.race([once(socket, 'open'), once(socket, 'close')]);
+    return socket;
+  };
+  const bytesOf = message => typeof message === 'string' ? new TextEncoder().encode(message)
+                                                         : new Uint8Array(message);
+  const echo = async (socket, message) => {
+    const answer = once(socket, 'message');
+    socket.send(message);
+    const {data} = await answer;
+    const [sent, received] = [bytesOf(message), bytesOf(data)];
+    if ((typeof data === 'string') !== (typeof message === 'string') ||
+        sent.length !== received.length || sent.some((byte, i) => byte !== received[i])) {
+      throw new Error(`an echo of ${received.length} bytes differs`);
+    }
+  };
+  const cases = [];
+  const socket = await open();
+  for (let i = 0; i < 20; i++) {
+    const text = Array.from({length: 50 * i}, (_, j) => `{"id": ${i * j % 97}}`).join();
+    await echo(socket, i % 2 ? new TextEncoder().encode(text) : text);
+  }
+  cases.push('repetition');
+  await echo(socket, '');
+  await echo(socket, new Uint8Array(0));
+  cases.push('empty');
+  await echo(socket, 'm'.repeat(1 << 20));
+  await echo(socket, new Uint8Array(1 << 20).fill(255));
+  cases.push('1 MiB');
+  let closed = once(socket, 'close');
+  socket.close(4001, 'bye from the client');
+  if ((await closed).code !== 4001) throw new Error('the answer to a Close has another code');
+  cases.push('close with code');
+  const other = await open();
+  closed = once(other, 'close');
+  other.send(new Uint8Array((16 << 20) + 1));
+  if ((await closed).code !== 1009) throw new Error('no 1009');
+  cases.push('1009 above 16 MiB');
+  return cases;
+})()
 """
 
 
@@ -145,6 +196,8 @@ def try_page(browser, url):
     page.run("document.getElementById('close').click()")
     page.wait_for("document.getElementById('state').textContent.startsWith('closed (1000')")
     print(page.run("navigator.userAgent"))
+    for case in ["the page", "text", "binary", *page.run(EXCHANGE)]:
+        print("did", case)
 
 
 def main():

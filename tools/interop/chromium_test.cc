@@ -65,7 +65,7 @@ void Record(const std::string& ours, const std::string& compression, absl::strin
                 .role = "client",
                 .ours = ours,
                 .compression = compression,
-                .what = "the page, text, binary, close",
+                .what = CasesIn(output),
                 .outcome = agreed});
 }
 
