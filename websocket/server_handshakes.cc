@@ -68,7 +68,7 @@ const Handler* ServerThread::PeekRoute(Connection* connection) {
                             connection->handshake_deadline_);
   if (!status.ok() || result.error != http::HeadError::kNone) return nullptr;
   // Others may be asked for on the same connection after it.
-  if (!http::AsksForUpgrade(head)) return nullptr;
+  if (!http::AsksForUpgrade(head, "websocket")) return nullptr;
   http::RequestAddress address;
   if (http::CheckRequestAddress(head, &address) != http::UpgradeError::kNone) return nullptr;
   return plan_->handlers.Find(address.resource);

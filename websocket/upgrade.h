@@ -191,7 +191,8 @@ absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,
                            ServerUpgradeResult* result = nullptr);
 
 // The same for a port that also serves plain requests: health checks, metrics, a page. A GET or HEAD
-// without Upgrade goes to `plain`, and its answer is sent with its length. The connection goes on
+// that does not ask for WebSocket in Upgrade goes to `plain`, and its answer is sent with its length;
+// that it offers something else, such as h2c, is ignored (RFC 9110 section 7.8). The connection goes on
 // (RFC 9112 section 9.3) with the next request, plain or the upgrade, unless the client or the answer
 // wants its end. `deadline` is for all of it. Content is not read: a plain request that has some is
 // answered with 413, or 400 if nobody can tell how much.

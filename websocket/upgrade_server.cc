@@ -75,7 +75,7 @@ class ServerSide {
   Deadline AnswerDeadline() const { return Within(options_.answer_time_max); }
   bool IsPlain(const http::RequestHead& head) const {
     return plain_ != nullptr && (head.method == "GET" || head.method == "HEAD") &&
-           !http::AsksForUpgrade(head);
+           !http::AsksForUpgrade(head, "websocket");
   }
 
   absl::Status HeadFailed(absl::Status status);

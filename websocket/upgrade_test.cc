@@ -242,7 +242,7 @@ TEST_F(UpgradeTest, BadRequestsAreAnsweredWithTheRightStatus) {
   const Case cases[] = {
       {"method", 405, Replaced(good, "GET", "POST")},
       {"no Upgrade", 426, Without(good, "Upgrade: websocket\r\n"), false},
-      {"other protocol", 426, Replaced(good, "websocket", "h2c")},
+      {"other protocol", 426, Replaced(good, "websocket", "h2c"), false},
       {"older version", 426, Replaced(good, "Version: 13", "Version: 8")},
       {"no version", 426, Without(good, "Sec-WebSocket-Version: 13\r\n")},
       {"two versions", 400, Request("Sec-WebSocket-Version: 13\r\n")},
@@ -273,8 +273,8 @@ TEST_F(UpgradeTest, BadRequestsAreAnsweredWithTheRightStatus) {
   };
   for (const Case& c : cases) {
     for (const bool or_plain : {false, true}) {
-      // What is no request to upgrade, as none of HTTP/1.0 is (RFC 9110 section 7.8), goes to the
-      // hook for plain ones, see there.
+      // What is no request to upgrade to WebSocket, as none of HTTP/1.0 is (RFC 9110 section 7.8),
+      // goes to the hook for plain ones, see there.
       if (or_plain && !c.asks_for_upgrade) continue;
       SCOPED_TRACE(c.name);
       seen_ = "no";
@@ -346,6 +346,13 @@ TEST_F(UpgradeTest, PlainRequests) {
   EXPECT_EQ(seen_, "/old");
   EXPECT_THAT(ServeText("GET /older HTTP/1.0\r\n\r\n", &answer, true), IsErrno(ENOTSUP));
   EXPECT_EQ(seen_, "/older");
+  // What is offered besides is ignored (RFC 9110 section 7.8).
+  EXPECT_THAT(ServeText("GET /h2c HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n"
+                        "Connection: Upgrade, HTTP2-Settings, close\r\nHTTP2-Settings: AA\r\n\r\n",
+                        &answer, true),
+              IsErrno(ENOTSUP));
+  EXPECT_EQ(answer, head + plain_.body);
+  EXPECT_EQ(seen_, "/h2c");
 
   // Requests to upgrade are upgraded or refused as ever.
   EXPECT_THAT(ServeText(Request(), &answer, true), IsOk());
@@ -354,7 +361,7 @@ TEST_F(UpgradeTest, PlainRequests) {
       {"POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405},
       {"GET / HTTP/1.1\r\n\r\n", 400},
       {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
-      {"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 426},
+      {"POST / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 405},
   };
   for (const auto& [request, status] : bad) {
     SCOPED_TRACE(request);

@@ -76,8 +76,8 @@ UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* addres
   return UpgradeError::kNone;
 }
 
-bool AsksForUpgrade(const RequestHead& head) {
-  return head.version_minor >= 1 && HasMember(head.fields, kUpgrade);
+bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol) {
+  return head.version_minor >= 1 && Offers(head.fields, protocol);
 }
 
 UpgradeError JudgeUpgradeRequest(const RequestHead& head, absl::string_view protocol,

@@ -63,9 +63,10 @@ struct RequestAddress {
 // one, and with a target in origin-form, host and authority are empty.
 [[nodiscard]] UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* address);
 
-// Whether the client asks for some upgrade, well or badly: HTTP/1.1 with an Upgrade field that has
-// a member. For servers that serve plain requests too.
-[[nodiscard]] bool AsksForUpgrade(const RequestHead& head);
+// Whether the client asks to upgrade to `protocol`, well or badly: HTTP/1.1 with an Upgrade field that
+// has it, perhaps with "/version". For servers that serve plain requests too: what else a client
+// offers there, such as h2c, is ignored (RFC 9110 section 7.8).
+[[nodiscard]] bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol);
 
 // Judges a request to upgrade to `protocol`, given without a version ("websocket"). In this order:
 //   1. HTTP/1.1 or a later minor version                         else kVersionTooOld

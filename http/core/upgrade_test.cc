@@ -192,14 +192,16 @@ TEST(UpgradeRequestTest, AsksForUpgrade) {
   } kRows[] = {{"GET / HTTP/1.1\nHost: h", false},
                {"GET / HTTP/1.1\nUpgrade:", false},
                {"GET / HTTP/1.0\nUpgrade: websocket", false},
-               {"GET / HTTP/1.1\nUpgrade: h2c", true},
-               {"GET / HTTP/1.1\nUpgrade: websocket", true}};
+               {"GET / HTTP/1.1\nUpgrade: h2c", false},
+               {"GET / HTTP/1.1\nUpgrade: websockets", false},
+               {"GET / HTTP/1.1\nUpgrade: websocket", true},
+               {"GET / HTTP/1.1\nUpgrade: h2c\nUpgrade: foo/1, WebSocket/13", true}};
   for (const auto& row : kRows) {
     const std::string wire = Wire(row.lines);
     RequestHead head;
     RequestHeadParser parser;
     ASSERT_EQ(parser.Parse(wire, &head).status, ParseStatus::kDone);
-    EXPECT_EQ(AsksForUpgrade(head), row.asks) << row.lines;
+    EXPECT_EQ(AsksForUpgrade(head, "websocket"), row.asks) << row.lines;
   }
 }
 
