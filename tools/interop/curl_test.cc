@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // The example of section 1.3 of RFC 6455.
 const std::vector<std::string> kHandshake = {
@@ -82,6 +83,12 @@ TEST_F(CurlTest, HasManyAnswersOnOneConnection) {
 TEST_F(CurlTest, HasOneAnswerInHttp10) {
   EXPECT_THAT(Head({"-0"}, 200), HasSubstr("Connection: close\r\n"));
   Record("wsecho", "a GET of HTTP/1.0");
+}
+
+// What it offers besides is no reason not to answer (section 7.8 of RFC 9110).
+TEST_F(CurlTest, OffersHttp2AndGetsThePage) {
+  EXPECT_THAT(Head({"--http2"}, 200), Not(HasSubstr("Connection: close")));
+  Record("wsecho", "a GET that offers h2c");
 }
 
 TEST_F(CurlTest, ThroughAProxyFieldAndExpectations) {
