@@ -105,7 +105,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   EchoOptions echo;
   echo.stream.message_bytes_max = (flags & 4) != 0 ? 100 : 20'000;
   if ((flags & 4) != 0) echo.stream.frame_bytes_max = 70;
-  if ((flags & 8) != 0) echo.receive = EchoOptions::Receive::kFill;
+  if ((flags & 8) != 0) {
+    echo.receive = data[1] < 128 ? EchoOptions::Receive::kFill : EchoOptions::Receive::kParts;
+  }
   echo.stream.answer_close = (flags & 32) == 0;
   if ((flags & 64) != 0) echo.stream.send_frame_bytes_max = 16;
 

@@ -39,9 +39,17 @@ class Echo {
     for (bool goes_on = true; goes_on;) {
       MessageType type = MessageType::kText;
       absl::Span<const uint8_t> payload;
-      status = options_.receive == EchoOptions::Receive::kView
-                   ? View(stream, &type, &payload, &goes_on)
-                   : Fill(stream, &type, &payload, &goes_on);
+      switch (options_.receive) {
+        case EchoOptions::Receive::kView:
+          status = View(stream, &type, &payload, &goes_on);
+          break;
+        case EchoOptions::Receive::kFill:
+          status = Fill(stream, &type, &payload, &goes_on);
+          break;
+        case EchoOptions::Receive::kParts:
+          status = Parts(stream, &type, &payload, &goes_on);
+          break;
+      }
       Look();
       // Whether a message that is too large and a breach behind that are told together or one after
       // the other depends on the cuts.
@@ -83,10 +91,26 @@ class Echo {
     return absl::OkStatus();
   }
 
+  // Puts a message together again.
+  absl::Status Parts(Stream* stream, MessageType* type, absl::Span<const uint8_t>* payload,
+                     bool* goes_on) {
+    for (parts_.clear();;) {
+      auto part = stream->ReceivePart(AsMutableBytes(memory_), kNever);
+      *goes_on = part.ok() && part->has_value();
+      if (!*goes_on) return part.status();
+      absl::StrAppend(&parts_, AsChars((*part)->payload));
+      if (!(*part)->last) continue;
+      *type = (*part)->type;
+      *payload = AsBytes(parts_);
+      return absl::OkStatus();
+    }
+  }
+
   Runtime* const runtime_;
   const EchoOptions& options_;
   EndpointRun* const run_;
   std::string memory_;
+  std::string parts_;
 };
 
 // Takes what the peer still says, so that closing does not reset the connection under an answer.

@@ -20,7 +20,7 @@ namespace halfpipe::websocket {
 // What an endpoint does once it speaks WebSocket: sends every message back. By what receive it
 // gets them, and how much memory it has for one.
 struct EchoOptions {
-  enum class Receive : uint8_t { kView, kFill };
+  enum class Receive : uint8_t { kView, kFill, kParts };
 
   Receive receive = Receive::kView;
   bool plain = true;  // A server answers plain requests.

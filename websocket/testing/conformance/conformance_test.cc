@@ -1,6 +1,6 @@
 // Every row of the tables, in every way it can be played: whole, byte by byte and in seeded cuts;
-// by ReceiveView, Receive, Discard and in parts; against a peer that has said everything already, over a pair
-// in memory and over TCP.
+// by ReceiveView, Receive, Discard and in parts; against a peer that has said everything already,
+// over a pair in memory and over TCP.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 // Nothing of what was in memory before is ever sent: every row of the tables is played twice, with
-// the stack, the free blocks of the runtime's pool and what malloc() gives painted in one colour and
-// then in another, and sends the same bytes.
+// the stack, the free blocks of the runtime's pool and what malloc() gives painted in one colour
+// and then in another, and sends the same bytes.
 
 #include <malloc.h>
 
