@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/runtime/intrusive_list.h"
 
@@ -84,19 +85,22 @@ BroadcastMember::~BroadcastMember() {
   part_->Unref();
 }
 
-Broadcast::Broadcast(const Server* server, SlowPolicy policy) : policy_(policy) {
-  for (size_t thread = 0; thread < server->thread_count(); ++thread) {
-    links_.push_back(server->link(thread));
-    parts_.push_back(new BroadcastPart);
-  }
+Broadcast::~Broadcast() {
+  for (const Place& place : places_) place.part->Unref();
 }
 
-Broadcast::~Broadcast() {
-  for (BroadcastPart* part : parts_) part->Unref();
+BroadcastPart* Broadcast::FindPart(const ThreadLink::Ref& link, bool make) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const Place& place : places_) {
+    if (place.link == link) return place.part;
+  }
+  if (!make) return nullptr;
+  places_.push_back({link, new BroadcastPart});
+  return places_.back().part;
 }
 
 bool Broadcast::Join(Connection& connection) {
-  BroadcastPart* const part = parts_[connection.id().thread];
+  BroadcastPart* const part = FindPart(connection.link(), /*make=*/true);
   if (connection.FindMembership(part) != nullptr) return false;
   auto* const member = new (std::nothrow) BroadcastMember(part, &connection);
   if (member == nullptr) return false;
@@ -106,7 +110,8 @@ bool Broadcast::Join(Connection& connection) {
 }
 
 bool Broadcast::Leave(Connection& connection) {
-  Membership* const member = connection.FindMembership(parts_[connection.id().thread]);
+  BroadcastPart* const part = FindPart(connection.link(), /*make=*/false);
+  Membership* const member = part != nullptr ? connection.FindMembership(part) : nullptr;
   delete member;
   return member != nullptr;
 }
@@ -118,25 +123,35 @@ absl::Status Broadcast::Send(MessageType type, absl::string_view payload, Connec
 }
 
 absl::Status Broadcast::Send(const EncodedMessageRef& message, ConnectionId except) {
+  struct Way {
+    ThreadLink::Ref link;
+    BroadcastPart::Ref part;
+  };
+  absl::InlinedVector<Way, 8> ways;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const Place& place : places_) {
+      if (place.part->member_count() == 0) continue;
+      ways.push_back({place.link, BroadcastPart::Ref(place.part)});
+    }
+  }
   absl::Status result;
-  for (size_t thread = 0; thread < parts_.size(); ++thread) {
-    const BroadcastPart::Ref part(parts_[thread]);
-    if (part->member_count() == 0) continue;
-    if (links_[thread].is_here()) {
-      part->Deliver(message, except, policy_);
+  for (const Way& way : ways) {
+    if (way.link.is_here()) {
+      way.part->Deliver(message, except, policy_);
       continue;
     }
-    const int error = links_[thread].Post([part, message, except, policy = policy_](ServerThread&) {
-      part->Deliver(message, except, policy);
-    });
+    const int error = way.link.Post([part = way.part, message, except, policy = policy_](
+                                        ServerThread&) { part->Deliver(message, except, policy); });
     if (error == ENOMEM) result = ErrnoStatus(error, "too much waits at a thread");
   }
   return result;
 }
 
 size_t Broadcast::member_count() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
   size_t count = 0;
-  for (const BroadcastPart* part : parts_) count += part->member_count();
+  for (const Place& place : places_) count += place.part->member_count();
   return count;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,7 +11,6 @@
 #include "websocket/connection.h"
 #include "websocket/encoded_message.h"
 #include "websocket/send_queue.h"
-#include "websocket/server.h"
 #include "websocket/stream.h"
 #include "websocket/thread_link.h"
 
@@ -18,7 +18,7 @@ namespace halfpipe::websocket {
 
 class BroadcastPart;
 
-// A set of a server's connections that get the same messages: a room, a topic. A message is encoded
+// A set of connections of servers that get the same messages: a room, a topic. A message is encoded
 // once, and once for each size of window with compression; its bytes are shared, by the members of
 // all threads, and copied only where a member's connection has taken a part of it. Sending waits for
 // nobody: what a member does not take at once waits in its queue (ConnectionLimits::send_queue), and
@@ -29,19 +29,19 @@ class BroadcastPart;
 // was queued for it before.
 //
 // Join() and Leave() are for the connection's thread, as in its handlers; Send() and the rest for any.
-// A connection that begins to end leaves by itself. May be made before Server::Start(), and may end
-// before or after the server and its members.
+// A connection that begins to end leaves by itself. May end before its members and their servers; but
+// a room that handlers refer to is declared before the server.
 //
 // Example:
-//   Broadcast room(&server);
+//   Broadcast room;
+//   Server server;
 //   server.Handle("/chat", {.on_open = [&](Connection& c) { room.Join(c); },
 //                           .on_message = [&](Connection&, MessageView message) {
 //                             (void)room.Send(message.type, message.text());
 //                           }});
 class Broadcast {
  public:
-  // Of connections of `server`, which is borrowed for the call.
-  explicit Broadcast(const Server* server, SlowPolicy policy = SlowPolicy::kClose);
+  explicit Broadcast(SlowPolicy policy = SlowPolicy::kClose) : policy_(policy) {}
   // Its members are so no longer. Messages that are on their way still arrive.
   ~Broadcast();
   Broadcast(const Broadcast&) = delete;
@@ -63,9 +63,17 @@ class Broadcast {
   size_t member_count() const;
 
  private:
-  std::vector<BroadcastPart*> parts_;  // one for each thread
-  std::vector<ThreadLink::Ref> links_;
+  // Members of one thread.
+  struct Place {
+    ThreadLink::Ref link;
+    BroadcastPart* part;
+  };
+
+  BroadcastPart* FindPart(const ThreadLink::Ref& link, bool make);
+
   const SlowPolicy policy_;
+  mutable std::mutex mutex_;
+  std::vector<Place> places_;
 };
 
 }  // namespace halfpipe::websocket

@@ -28,7 +28,7 @@ class BroadcastTest : public testing::Test {
   void StartServer(ServerOptions options = {}, SlowPolicy policy = SlowPolicy::kClose,
                    DeflateOptions deflate = {}) {
     server_ = std::make_unique<Server>(&runtime_, std::move(options));
-    room_ = std::make_unique<Broadcast>(server_.get(), policy);
+    room_ = std::make_unique<Broadcast>(policy);
     Handler handler;
     handler.on_open = [this](Connection& c) {
       EXPECT_TRUE(room_->Join(c));
@@ -273,12 +273,12 @@ TEST_F(BroadcastTest, EndedConnectionsAreNotFound) {
 TEST_F(BroadcastTest, ARoomMayEndBeforeItsMembersOrAfterTheServer) {
   StartServer();
   auto client = OpenPair(&runtime_, server_.get(), "/");
-  auto brief = std::make_unique<Broadcast>(server_.get());
+  auto brief = std::make_unique<Broadcast>();
   ASSERT_TRUE(server_->Post(ids_[0], [&](Connection& c) { EXPECT_TRUE(brief->Join(c)); }).ok());
   Settle();
   EXPECT_EQ(brief->member_count(), 1u);
   brief.reset();
-  Broadcast late(server_.get());
+  Broadcast late;
   ASSERT_TRUE(server_->Post(ids_[0], [&](Connection& c) { EXPECT_TRUE(late.Join(c)); }).ok());
   Settle();
   server_->Stop();

@@ -22,6 +22,7 @@ Connection::Connection(ConnectionHost* host, Runtime* runtime, ConnectionId id,
                        const ConnectionLimits* limits, ServerCounters* counters)
     : host_(host),
       runtime_(runtime),
+      link_(host->link()),
       id_(id),
       limits_(limits),
       counters_(counters),

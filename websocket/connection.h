@@ -23,6 +23,7 @@
 #include "websocket/send_queue.h"
 #include "websocket/server_counters.h"
 #include "websocket/stream.h"
+#include "websocket/thread_link.h"
 
 namespace halfpipe {
 class TlsContext;
@@ -81,6 +82,8 @@ class ConnectionHost {
   virtual void OnConnectionBroken(Connection* connection) = 0;
   // Its queue is to be flushed again soon.
   virtual void RetryConnection(Connection* connection) = 0;
+  // The way to its thread.
+  virtual const ThreadLink::Ref& link() const = 0;
 
  protected:
   ~ConnectionHost() = default;
@@ -112,6 +115,8 @@ class Connection {
   // The one that was agreed on; empty for none.
   absl::string_view subprotocol() const { return subprotocol_; }
   Runtime* runtime() const { return runtime_; }
+  // The way to its thread, from others.
+  const ThreadLink::Ref& link() const { return link_; }
 
   // False once either side has begun to close it, or it has failed.
   bool open() const;
@@ -176,6 +181,7 @@ class Connection {
 
   ConnectionHost* const host_;
   Runtime* const runtime_;
+  const ThreadLink::Ref link_;
   const ConnectionId id_;
   const ConnectionLimits* const limits_;
   ServerCounters* const counters_;

@@ -98,6 +98,7 @@ class ServerThread final : private ConnectionHost {
   void OnConnectionTimer(Connection* connection) override;
   void OnConnectionBroken(Connection* connection) override;
   void RetryConnection(Connection* connection) override;
+  const ThreadLink::Ref& link() const override { return link_; }
 
   // Accepting, server_accept.cc.
   void AcceptLoop(ListenerEntry* listener);

@@ -122,8 +122,8 @@ TEST(ServerThreadsTest, BroadcastAcrossThreads) {
   FdLeakCheck leaks;
   ServerOptions options = Threads(kThreads);
   options.connection.send_queue = {.messages_max = 10'000, .bytes_max = 64 << 20};
+  Broadcast room;
   Server server(std::move(options));
-  Broadcast room(&server);
   std::atomic<int> members = 0;
   Handler handler;
   handler.on_open = [&](Connection& c) {

@@ -35,6 +35,8 @@ class ThreadLink {
     }
     ThreadLink* operator->() const { return link_; }
 
+    friend bool operator==(const Ref& a, const Ref& b) { return a.link_ == b.link_; }
+
     // Whether that thread is the calling one.
     bool is_here() const;
 
