@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/msocket.h"
@@ -101,6 +102,40 @@ class WebSocketOverTlsTest : public testing::Test {
   std::string cert_;
   std::string key_;
 };
+
+// RFC 9110 section 7.4: a resource of https is to be had over TLS alone.
+TEST_F(WebSocketOverTlsTest, TargetsOfHttps) {
+  constexpr absl::string_view kRequest =
+      "GET https://localhost/chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  for (const bool secured : {false, true}) {
+    SCOPED_TRACE(secured);
+    auto [a, b] = MakePair(&runtime_);
+    int client = StreamHandle::Make(std::move(a));
+    int server = StreamHandle::Make(std::move(b));
+    Bundle bundle(&runtime_);
+    ASSERT_THAT(bundle.Go([&] {
+      if (secured) server = tls_attach_server(server, cert_.c_str(), key_.c_str(), -1);
+      ASSERT_GT(server, 0) << errno;
+      const int ws = ws_attach_server(server, WS_BINARY, nullptr, 0, nullptr, 0, -1);
+      EXPECT_EQ(ws > 0, secured);
+      if (ws > 0) {
+        EXPECT_EQ(hclose(ws), 0);
+      }
+    }),
+                IsOk());
+    if (secured) client = tls_attach_client_host(client, "localhost", -1);
+    ASSERT_GT(client, 0) << errno;
+    EXPECT_EQ(bsend(client, kRequest.data(), kRequest.size(), -1), 0);
+    char answer[13];
+    EXPECT_EQ(brecv(client, answer, sizeof(answer), -1), 0);
+    EXPECT_EQ(absl::string_view(answer, sizeof(answer)),
+              secured ? "HTTP/1.1 101 " : "HTTP/1.1 421 ");
+    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+    EXPECT_EQ(hclose(client), 0);
+  }
+}
 
 TEST_F(WebSocketOverTlsTest, OverTcp) {
   dill_ipaddr address;

@@ -140,8 +140,9 @@ struct ServerUpgradeOptions {
   DeflateOptions deflate = {};
   http::Limits limits = {};
 
-  // Whether clients reach us by https and wss: TLS below this stream, or in a proxy in front. It
-  // makes the own origin https, the own port 443, and lets targets of https and wss pass.
+  // Clients reach us by https and wss although the stream is none of TLS, because a proxy in front
+  // of us ends it. TLS below the stream is seen without this. What is secured makes the own origin
+  // https, the own port 443, and lets targets of https and wss pass.
   bool secure = false;
   // Whose web pages may connect (403). Everybody's by default, so a server that knows its users by
   // cookies or by where they connect from wants another one.

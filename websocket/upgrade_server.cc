@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
+#include "bytestream/net/stream_info.h"
 #include "http/core/content.h"
 #include "http/core/head_error.h"
 #include "http/core/upgrade.h"
@@ -76,6 +77,13 @@ class ServerSide {
   bool IsPlain(const http::RequestHead& head) const {
     return plain_ != nullptr && (head.method == "GET" || head.method == "HEAD") &&
            !http::AsksForUpgrade(head, "websocket");
+  }
+
+  // Asks the system too, so that it is called only where something depends on it.
+  bool IsSecure() const { return options_.secure || GetStreamInfo(*stream_).secured; }
+  bool IsOurs(const http::RequestAddress& address) const {
+    const bool depends = address.asks_for_tls() || !options_.hosts.hosts.empty();
+    return IsHostAccepted(options_.hosts, address, depends && IsSecure());
   }
 
   absl::Status HeadFailed(absl::Status status);
@@ -204,7 +212,7 @@ absl::Status ServerSide::AnswerPlain(const Request& request, bool* goes_on) {
   if (framing.kind != http::ContentKind::kNone) {
     return Refuse(413, EPROTO, "a plain request has content");
   }
-  if (!IsHostAccepted(options_.hosts, address, options_.secure)) {
+  if (!IsOurs(address)) {
     return Refuse(421, EACCES, "the request is for another host");
   }
   const http::Response response = (*plain_)(request.head);
@@ -251,11 +259,12 @@ absl::Status ServerSide::Upgrade(const Request& request) {
   const ServerJudgement judgement = JudgeClientRequest(
       request.head, options_.subprotocols, options_.deflate.enabled ? &policy : nullptr);
   if (!judgement.accepted()) return Refuse(judgement.status, EPROTO, judgement.what);
-  if (!IsHostAccepted(options_.hosts, judgement.address, options_.secure)) {
+  if (!IsOurs(judgement.address)) {
     return Refuse(421, EACCES, "the request is for another host");
   }
+  const bool compares = options_.origin.kind == OriginPolicy::Kind::kSameOrigin;
   const OriginVerdict origin = JudgeOrigin(options_.origin, request.head.fields,
-                                           judgement.address.authority, options_.secure);
+                                           judgement.address.authority, compares && IsSecure());
   if (origin != OriginVerdict::kAllowed) {
     const int status = OriginVerdictStatus(origin);
     return Refuse(status, status == 400 ? EPROTO : EACCES, OriginVerdictText(origin));

@@ -26,6 +26,9 @@ struct StreamInfo {
   std::string local_name;
   std::string peer_name;
 
+  // Whether a layer of TLS is between us and the peer.
+  bool secured = false;
+
   // Bytes that came from the layer below, and that it has taken, since the beginning.
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;

@@ -326,6 +326,7 @@ void TlsStream::Wake(WaiterList* list, int result) {
 
 void TlsStream::Describe(StreamInfo* info) const {
   if (lower_ != nullptr) lower_->Describe(info);
+  info->secured = true;
   info->buffered_bytes += inbound_.buffered();
   info->tail_bytes += outbound_.tail_size();
 }

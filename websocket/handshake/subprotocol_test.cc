@@ -62,5 +62,13 @@ TEST(SubprotocolTest, TheClientsOrderDecides) {
   EXPECT_EQ(ChooseSubprotocol(Fields(""), {"a"}), "");
 }
 
+// What is above 64 members is not looked at.
+TEST(HasValidOfferTest, HundredThousandMembers) {
+  std::string section = "Sec-WebSocket-Protocol: ";
+  for (int i = 0; i < 100'000; ++i) section += "a" + std::to_string(i) + ",";
+  section += "\r\n";
+  EXPECT_FALSE(HasValidOffer(http::HeaderList(section)));
+}
+
 }  // namespace
 }  // namespace halfpipe::websocket
