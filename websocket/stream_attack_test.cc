@@ -137,7 +137,7 @@ TEST(StreamAttackTest, LengthAnnouncedButNeverSent) {
   }
 }
 
-// The same in many small announcements: memory follows what has come, at most twice.
+// What has come of it is what memory follows: at most twice, and once more while it grows.
 TEST(StreamAttackTest, MemoryFollowsWhatHasCome) {
   for (const size_t size : {20'000u, 100'000u, 1'000'000u}) {
     const std::string header = WireBuilder(Role::kServer).Header(0x82, uint64_t{1} << 40);
@@ -147,7 +147,7 @@ TEST(StreamAttackTest, MemoryFollowsWhatHasCome) {
     const Damage damage = RunAttack(attack);
     EXPECT_EQ(damage.error, ETIMEDOUT);
     EXPECT_GE(damage.heap_bytes, size);
-    EXPECT_LE(damage.heap_bytes, 2 * size + 2 * 4096 + kSmall);
+    EXPECT_LE(damage.heap_bytes, 3 * size + 2 * 4096 + kSmall);
   }
 }
 
@@ -168,7 +168,8 @@ TEST(StreamAttackTest, FragmentFlood) {
       const Damage damage = RunAttack(attack);
       EXPECT_EQ(damage.close_code, 1009);
       EXPECT_EQ(damage.messages, 0u);
-      EXPECT_LE(damage.heap_bytes, kSmall + (receiving == Receiving::kView ? kMax : 0));
+      // The memory of the message is there twice while it grows.
+      EXPECT_LE(damage.heap_bytes, kSmall + (receiving == Receiving::kView ? 2 * kMax : 0));
       EXPECT_LE(damage.blocks, kBlocks);
       EXPECT_LE(damage.bytes_sent, (kMax + 1) * more.size() + 2 * 16'384 + 16'000);
     }
