@@ -34,6 +34,14 @@ coroutine void Sleep() { msleep(-1); }
 
 coroutine void ReceiveFrom(int ch) { chrecv(ch, nullptr, 0, -1); }
 
+coroutine void ReceiveMessage(int s) { mrecv(s, nullptr, 1, -1); }
+
+coroutine void SendMessages(int s) {
+  static const char message[1000] = {};
+  while (msend(s, message, sizeof(message), -1) == 0) {
+  }
+}
+
 coroutine void ReceiveBytes(int s) { brecv(s, nullptr, 1, -1); }
 
 template <typename Storage>
@@ -124,7 +132,12 @@ TEST(RuntimeEndTest, Layers) {
       // Nothing below is the caller's, and so all of it is closed.
       int u[2];
       ASSERT_EQ(ipc_pair(u), 0);
-      EXPECT_GT(attach(u[0], nullptr), 0);
+      const int h = attach(u[0], nullptr);
+      EXPECT_GT(h, 0);
+      // Somebody is inside, and will never come out.
+      EXPECT_GT(go(ReceiveMessage(h)), 0);
+      EXPECT_GT(go(SendMessages(h)), 0);
+      EXPECT_GT(go(SendMessages(h)), 0);
     });
   }
 }

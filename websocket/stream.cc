@@ -47,6 +47,7 @@ void Stream::Fail(int error, const char* text) {
 void Stream::Abort() noexcept {
   if (std::exchange(aborted_, true)) return;
   if (lower_ == nullptr) return;
+  if (runtime_->ending()) ForgetWaiters();
   {
     NoWaitScope no_wait(runtime_);
     EndPings(EBADF);
@@ -63,10 +64,19 @@ void Stream::Abort() noexcept {
   EndRoundTrips(EBADF);
 }
 
+// Those who wait are abandoned, and their stacks may have gone.
+void Stream::ForgetWaiters() {
+  send_queue_.Forget();
+  ping_queue_.Forget();
+  piece_waiter_ = nullptr;
+  if (control_ != nullptr) control_->round_trips.Forget();
+}
+
 absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
                                              Deadline deadline) {
-  if (receiving_ || sender_busy())
+  if (receiving_ || sender_busy()) {
     return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  }
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   receiving_ = true;  // nobody else receives from here on
   absl::Status status;
@@ -91,8 +101,9 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
 }
 
 absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline) {
-  if (receiving_ || sender_busy())
+  if (receiving_ || sender_busy()) {
     return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
+  }
   if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   deadline = std::min(deadline, Deadline::In(options_.close_time_max));
   receiving_ = true;

@@ -316,6 +316,7 @@ class Stream final : public MessageSocket {
   absl::Status DropRest(ReceiveEvent* event, Deadline deadline);
   void SetMessageBounds(bool by_parts);
   void Fail(int error, const char* text);
+  void ForgetWaiters();
   absl::Status NoMemory();
   absl::Status TooLarge();
   absl::Status EndOfStream();
