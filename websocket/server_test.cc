@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/core/response.h"
+#include "websocket/handshake/origin_policy.h"
 #include "websocket/server_test_support.h"
 #include "websocket/testing/bytes.h"
 #include "websocket/testing/wire_builder.h"
@@ -180,6 +181,53 @@ TEST_F(ServerTest, AHookMayRefuse) {
   Settle();
   EXPECT_EQ(server.counts().refused[403], 1u);
   EXPECT_EQ(server.counts().connections, 0u);
+}
+
+// Each path has its own idea of whose pages are welcome, and is not asked about others.
+TEST_F(ServerTest, OriginsByPath) {
+  Server server(&runtime_, {});
+  Handler strict = EchoHandler();
+  static constexpr absl::string_view kAllowed[] = {"https://page.example"};
+  strict.origin.kind = OriginPolicy::Kind::kAllowList;
+  strict.origin.allowed = kAllowed;
+  server.Handle("/strict", std::move(strict));
+  server.Handle("/open", EchoHandler());
+  ASSERT_TRUE(server.Start().ok());
+  const auto ask = [&](absl::string_view path, absl::string_view origin) {
+    auto lower = ConnectPair(&runtime_, &server);
+    ClientUpgradeOptions options = {.target = path, .host = "a"};
+    options.origin = origin;
+    ClientUpgradeResult result;
+    static_cast<void>(ClientUpgrade(&runtime_, lower.get(), options, &result, Soon()));
+    return result.status;
+  };
+  EXPECT_EQ(ask("/strict", "https://page.example"), 101);
+  EXPECT_EQ(ask("/strict", "https://other.example"), 403);
+  EXPECT_EQ(ask("/strict", ""), 403);
+  EXPECT_EQ(ask("/open", "https://other.example"), 101);
+  Settle();
+  EXPECT_EQ(server.counts().refused[403], 2u);
+}
+
+// A handler sees only requests of its own path, and its compression holds for that alone.
+TEST_F(ServerTest, CompressionByPath) {
+  Server server(&runtime_, {});
+  Handler compressed = EchoHandler();
+  compressed.options.deflate.enabled = true;
+  server.Handle("/deflate", std::move(compressed));
+  server.Handle("/plain", EchoHandler());
+  ASSERT_TRUE(server.Start().ok());
+  DeflateOptions deflate;
+  deflate.enabled = true;
+  for (const bool wanted : {true, false}) {
+    auto client = UpgradeClient(&runtime_, ConnectPair(&runtime_, &server),
+                                wanted ? "/deflate" : "/plain", nullptr, deflate);
+    ASSERT_NE(client, nullptr);
+    EXPECT_EQ(client->options().deflate_params.has_value(), wanted);
+    const std::string text(1000, 'x');
+    ASSERT_TRUE(client->SendText(text, Soon()).ok());
+    EXPECT_EQ(ReceiveText(client.get()), text);
+  }
 }
 
 TEST_F(ServerTest, PlainRequestsBesideAndBeforeAnUpgrade) {
