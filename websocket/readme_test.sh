@@ -1,5 +1,5 @@
 #!/bin/bash
-# The examples in the README are the files that are compiled.
+# The examples in a README are the files that are compiled, one after the other in each language.
 set -euo pipefail
 readme=$1
 shift
