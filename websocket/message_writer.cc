@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "bytestream/base/errno_status.h"
+#include "websocket/core/frame_header.h"
 #include "websocket/core/opcode.h"
 
 namespace halfpipe::websocket {
