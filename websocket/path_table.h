@@ -42,6 +42,14 @@ class PathTable {
     return nullptr;
   }
 
+  // Whether `ok(value)` for all there is.
+  template <typename F>
+  bool AllOf(F ok) const {
+    const auto second = [&ok](const auto& entry) { return ok(entry.second); };
+    return std::all_of(exact_.begin(), exact_.end(), second) &&
+           std::all_of(prefixes_.begin(), prefixes_.end(), second);
+  }
+
   bool empty() const { return exact_.empty() && prefixes_.empty(); }
 
  private:

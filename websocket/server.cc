@@ -129,6 +129,13 @@ absl::Status Server::Start() {
       options.connections_per_thread_max == 0 || options.plain_requests_max == 0) {
     return ErrnoStatus(EINVAL, "a server needs a place for one of each");
   }
+  if (!IsValid(options.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
+  const auto valid = [](const Handler& handler) {
+    return IsValid(handler.options) && IsValid(handler.options.deflate) && IsValid(handler.origin);
+  };
+  if (!plan_->handlers.AllOf(valid)) {
+    return ErrnoStatus(EINVAL, "a handler's options or origins are out of range");
+  }
   started_ = true;
   if (runtime_ != nullptr) {
     here_ = std::make_unique<ServerThread>(plan_.get(), runtime_, 0, links_[0]);

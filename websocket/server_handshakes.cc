@@ -10,9 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/tls/tls_stream.h"
-#include "http/core/upgrade.h"
-#include "http/head_io.h"
-#include "websocket/handshake/subprotocol.h"
 #include "websocket/server_thread.h"
 
 namespace halfpipe::websocket {
@@ -58,45 +55,30 @@ absl::Status ServerThread::StartTls(Connection* connection) {
   return absl::OkStatus();
 }
 
-// What serves the path of the request that comes first; it decides about the options of the
-// handshake. Null: nothing does, or there is no good head, which the handshake will answer.
-const Handler* ServerThread::PeekRoute(Connection* connection) {
-  http::RequestHead head;
-  http::HeadResult result;
-  const absl::Status status =
-      http::ReadRequestHead(connection->lower_.get(), plan_->options.http, &head, &result,
-                            connection->handshake_deadline_);
-  if (!status.ok() || result.error != http::HeadError::kNone) return nullptr;
-  // Others may be asked for on the same connection after it.
-  if (!http::AsksForUpgrade(head, "websocket")) return nullptr;
-  http::RequestAddress address;
-  if (http::CheckRequestAddress(head, &address) != http::UpgradeError::kNone) return nullptr;
-  return plan_->handlers.Find(address.resource);
-}
-
 absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
-  const Handler* const routed = PeekRoute(connection);
-  const Handler nothing;
-  const Handler& first = routed != nullptr ? *routed : nothing;
-  const std::vector<absl::string_view> subprotocols = ViewsOf(first.subprotocols);
+  const Handler* handler = nullptr;
+  std::vector<absl::string_view> subprotocols;
+  UpgradeTerms terms;
   ServerUpgradeOptions options;
-  options.subprotocols = subprotocols;
-  options.deflate = first.options.deflate;
+  options.terms = [&](absl::string_view resource) -> const UpgradeTerms* {
+    handler = plan_->handlers.Find(resource);
+    if (handler == nullptr) return nullptr;
+    subprotocols = ViewsOf(handler->subprotocols);
+    terms = {.subprotocols = subprotocols,
+             .deflate = handler->options.deflate,
+             .origin = handler->origin};
+    return &terms;
+  };
   options.limits = plan_->options.http;
   options.secure = connection->tls_ != nullptr;
   options.hosts = plan_->options.hosts;
-  // What has passed is not given again, but for a moment in which a slow head gets its 408.
-  options.head_time_max =
-      absl::Nanoseconds(std::max<int64_t>(
-          connection->handshake_deadline_.nanos() - runtime_->clock().NowNanos(), 0)) +
-      absl::Milliseconds(1);
+  // What TLS has taken is not given again.
+  options.head_time_max = absl::Nanoseconds(
+      std::max<int64_t>(connection->handshake_deadline_.nanos() - runtime_->clock().NowNanos(), 0));
   options.keep_alive_time_max = plan_->options.keep_alive_time;
   options.answer_time_max = plan_->options.handshake_time;
   options.plain_requests_max = plan_->options.plain_requests_max;
-  const Handler* handler = nullptr;
-  const auto decide = [&](const UpgradeRequest& request) {
-    return Decide(request, connection->tls_ != nullptr, routed, &handler);
-  };
+  const auto decide = [&](const UpgradeRequest& request) { return Decide(request, handler); };
   ServerUpgradeResult result;
   absl::Status status;
   if (plan_->plain) {
@@ -125,38 +107,15 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   return absl::OkStatus();
 }
 
-// `routed` is what the handshake's options are of; null if plain requests came before on the
-// connection, which is then without compression.
-UpgradeDecision ServerThread::Decide(const UpgradeRequest& request, bool secure,
-                                     const Handler* routed, const Handler** handler) {
+UpgradeDecision ServerThread::Decide(const UpgradeRequest& request, const Handler* handler) {
   if (draining_) {
     UpgradeDecision decision = UpgradeDecision::Refuse(503, "The server is stopping.\n");
     decision.fields.push_back(
         {"Retry-After", absl::StrCat(absl::ToInt64Seconds(plan_->options.retry_after))});
     return decision;
   }
-  *handler = plan_->handlers.Find(request.resource);
-  if (*handler == nullptr) return UpgradeDecision::Refuse(404, "There is nothing here.\n");
-  http::RequestAddress address;
-  if (http::CheckRequestAddress(request.head, &address) == http::UpgradeError::kNone) {
-    const OriginVerdict verdict =
-        JudgeOrigin((*handler)->origin, request.head.fields, address.authority, secure);
-    if (verdict != OriginVerdict::kAllowed) {
-      return UpgradeDecision::Refuse(OriginVerdictStatus(verdict));
-    }
-  }
-  if (*handler == routed) {
-    return (*handler)->on_upgrade ? (*handler)->on_upgrade(request) : UpgradeDecision::Accept();
-  }
-  UpgradeRequest ours = request;
-  ours.subprotocol = ChooseSubprotocol(request.head.fields, ViewsOf((*handler)->subprotocols));
-  const std::string subprotocol(ours.subprotocol);
-  UpgradeDecision decision =
-      (*handler)->on_upgrade ? (*handler)->on_upgrade(ours) : UpgradeDecision::Accept();
-  if (decision.status == 101 && !decision.subprotocol.has_value()) {
-    decision.subprotocol = subprotocol;
-  }
-  return decision;
+  if (handler == nullptr) return UpgradeDecision::Refuse(404, "There is nothing here.\n");
+  return handler->on_upgrade ? handler->on_upgrade(request) : UpgradeDecision::Accept();
 }
 
 http::Response ServerThread::AnswerPlain(const http::RequestHead& head) {

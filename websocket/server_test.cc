@@ -230,10 +230,12 @@ TEST_F(ServerTest, CompressionByPath) {
   }
 }
 
+// What the path has to say about the upgrade holds behind plain requests too.
 TEST_F(ServerTest, PlainRequestsBesideAndBeforeAnUpgrade) {
   Server server(&runtime_, {});
   Handler handler = EchoHandler();
   handler.subprotocols = {"chat"};
+  handler.options.deflate.enabled = true;
   server.Handle("/ws", std::move(handler));
   server.HandlePlain([](const http::RequestHead& head) {
     return head.target == "/health" ? http::TextResponse(200, "fine\n")
@@ -254,10 +256,14 @@ TEST_F(ServerTest, PlainRequestsBesideAndBeforeAnUpgrade) {
     }
     EXPECT_THAT(answer, HasSubstr("HTTP/1.1 200 OK\r\n"));
   }
-  auto client = UpgradeClient(&runtime_, std::move(lower), "/ws");
+  DeflateOptions deflate;
+  deflate.enabled = true;
+  auto client = UpgradeClient(&runtime_, std::move(lower), "/ws", nullptr, deflate);
   ASSERT_NE(client, nullptr);
-  ASSERT_TRUE(client->SendText("x", Soon()).ok());
-  EXPECT_EQ(ReceiveText(client.get()), "x");
+  EXPECT_TRUE(client->options().deflate_params.has_value());
+  const std::string text(1000, 'x');
+  ASSERT_TRUE(client->SendText(text, Soon()).ok());
+  EXPECT_EQ(ReceiveText(client.get()), text);
   EXPECT_EQ(server.counts().plain_requests, 2u);
 }
 
@@ -528,6 +534,19 @@ TEST_F(ServerTest, StartAndOptionsAreChecked) {
     if (i == 2) options.connections_max = 0;
     if (i == 3) options.connections_per_thread_max = 0;
     Server server(&runtime_, options);
+    EXPECT_EQ(StatusErrno(server.Start()), EINVAL);
+  }
+  static constexpr absl::string_view kNoOrigin[] = {"page.example"};
+  static constexpr absl::string_view kNoHost[] = {"no host"};
+  for (int i = 0; i < 4; ++i) {
+    ServerOptions options;
+    if (i == 0) options.hosts.hosts = kNoHost;
+    Handler handler = EchoHandler();
+    if (i == 1) handler.options.send_frame_bytes_max = 0;
+    if (i == 2) handler.options.deflate.server_max_window_bits = 7;
+    if (i == 3) handler.origin = {.kind = OriginPolicy::Kind::kAllowList, .allowed = kNoOrigin};
+    Server server(&runtime_, options);
+    server.HandlePrefix("/", std::move(handler));
     EXPECT_EQ(StatusErrno(server.Start()), EINVAL);
   }
   Server server(&runtime_, {});

@@ -113,9 +113,7 @@ class ServerThread final : private ConnectionHost {
   void RunHandshake(Connection* connection);
   absl::Status StartTls(Connection* connection);
   absl::Status Upgrade(Connection* connection, bool* answered);
-  const Handler* PeekRoute(Connection* connection);
-  UpgradeDecision Decide(const UpgradeRequest& request, bool secure, const Handler* routed,
-                         const Handler** handler);
+  UpgradeDecision Decide(const UpgradeRequest& request, const Handler* handler);
   http::Response AnswerPlain(const http::RequestHead& head);
   void OpenConnection(Connection* connection, const Handler* handler, const Options& options);
 

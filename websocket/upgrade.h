@@ -2,6 +2,7 @@
 #define HALFPIPE_WEBSOCKET_UPGRADE_H_
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -133,6 +134,13 @@ using UpgradeHook = absl::FunctionRef<UpgradeDecision(const UpgradeRequest&)>;
 // for the GET. http::TextResponse() makes an answer.
 using PlainHook = absl::FunctionRef<http::Response(const http::RequestHead&)>;
 
+// What a request for an upgrade is judged by, where that depends on what it asks for.
+struct UpgradeTerms {
+  absl::Span<const absl::string_view> subprotocols = {};
+  DeflateOptions deflate = {};
+  OriginPolicy origin = {};
+};
+
 struct ServerUpgradeOptions {
   // What we speak.
   absl::Span<const absl::string_view> subprotocols = {};
@@ -147,6 +155,10 @@ struct ServerUpgradeOptions {
   // Whose web pages may connect (403). Everybody's by default, so a server that knows its users by
   // cookies or by where they connect from wants another one.
   OriginPolicy origin = {};
+  // Called with the resource of each request for an upgrade whose host and target are good: returns what
+  // it is judged by in place of `subprotocols`, `deflate` and `origin`, borrowed until the request
+  // is answered, or null if those hold. Empty: they always hold.
+  std::function<const UpgradeTerms*(absl::string_view resource)> terms = nullptr;
   // Which hosts we are (421); of plain requests too. All by default, so a server that listens on
   // addresses that pages must not reach wants a list.
   HostPolicy hosts = {};
@@ -172,6 +184,7 @@ struct ServerUpgradeResult {
   std::string host;
   std::string subprotocol;  // empty for none
   std::optional<DeflateParams> deflate = {};
+  DeflateOptions deflate_options = {};  // what that was judged by
   // How many were answered.
   size_t plain_requests = 0;
 };
@@ -182,8 +195,8 @@ struct ServerUpgradeResult {
 // the answer. `result` may be null. Allocates nothing, `result`, the hook and compression aside.
 //   EPROTO      a bad request
 //   EACCES      the hook or a policy has refused
-//   EINVAL      options out of range: nothing was read; or a decision that cannot be sent: the
-//               client was answered with 500
+//   EINVAL      options out of range: nothing was read; or terms out of range, or a decision that
+//               cannot be sent: the client was answered with 500
 //   ECONNRESET  the stream ended or broke
 //   ETIMEDOUT   `deadline`, or head_time_max or answer_time_max, has passed
 //   ECANCELED, ENOMEM

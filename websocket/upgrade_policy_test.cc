@@ -139,6 +139,44 @@ TEST_F(PolicyTest, AnswersAreBounded) {
   }
 }
 
+// ---- Terms -------------------------------------------------------------------------------------
+
+TEST_F(PolicyTest, TermsTakeThePlaceOfTheOptions) {
+  static constexpr absl::string_view kSubprotocols[] = {"v2"};
+  static constexpr absl::string_view kFriend[] = {"https://friend.net"};
+  const UpgradeTerms strict = {
+      .subprotocols = kSubprotocols,
+      .deflate = {.enabled = true, .server_max_window_bits = 10},
+      .origin = {.kind = OriginPolicy::Kind::kAllowList, .allowed = kFriend}};
+  const UpgradeTerms* terms = &strict;
+  std::string resource;
+  options_.terms = [&](absl::string_view asked) {
+    resource = std::string(asked);
+    return terms;
+  };
+  const std::string request = Request(
+      "Origin: https://friend.net\r\nSec-WebSocket-Protocol: v1, v2\r\n"
+      "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n");
+  EXPECT_THAT(Expect(request, Answer("Sec-WebSocket-Protocol: v2\r\nSec-WebSocket-Extensions: "
+                                     "permessage-deflate; server_max_window_bits=10\r\n")),
+              IsOk());
+  EXPECT_EQ(resource, "/chat?x=1");
+  EXPECT_EQ(StreamOptions(options_, result_).deflate.server_max_window_bits, 10);
+  EXPECT_THAT(Expect(Request("Origin: http://example.org\r\n"), Refused("403 Forbidden")),
+              IsErrno(EACCES));
+  // Without terms the options hold: no subprotocol, no compression, anybody's page.
+  terms = nullptr;
+  EXPECT_THAT(Expect(request, Answer()), IsOk());
+  EXPECT_FALSE(StreamOptions(options_, result_).deflate_params.has_value());
+  // They are not asked about a request for nothing, nor believed blindly.
+  resource.clear();
+  EXPECT_THAT(Expect("GET / HTTP/1.1\r\n\r\n", Refused("400 Bad Request")), IsErrno(EPROTO));
+  EXPECT_EQ(resource, "");
+  const UpgradeTerms wrong = {.deflate = {.server_max_window_bits = 7}};
+  terms = &wrong;
+  EXPECT_THAT(Expect(request, Refused("500 Internal Server Error")), IsErrno(EINVAL));
+}
+
 // ---- Origin and host ---------------------------------------------------------------------------
 
 TEST_F(PolicyTest, OriginIsJudged) {

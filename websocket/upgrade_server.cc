@@ -95,6 +95,7 @@ class ServerSide {
                          http::Persistence persistence);
   absl::Status AwaitNextRequest(bool* goes_on);
   absl::Status PlainEnd();
+  UpgradeTerms TermsOf(const http::RequestHead& head) const;
   absl::Status Upgrade(const Request& request);
   absl::Status Accept(const Request& request, const ServerJudgement& judgement,
                       const UpgradeDecision& decision);
@@ -254,16 +255,31 @@ absl::Status ServerSide::PlainEnd() {
   return ErrnoStatus(ENOTSUP, "plain requests were answered, and the connection has ended");
 }
 
+// What `head` is judged by. A bad one will be refused whatever that is.
+UpgradeTerms ServerSide::TermsOf(const http::RequestHead& head) const {
+  http::RequestAddress address;
+  const UpgradeTerms* terms = nullptr;
+  if (options_.terms && http::CheckRequestAddress(head, &address) == http::UpgradeError::kNone) {
+    terms = options_.terms(address.resource);
+  }
+  if (terms != nullptr) return *terms;
+  return {.subprotocols = options_.subprotocols,
+          .deflate = options_.deflate,
+          .origin = options_.origin};
+}
+
 absl::Status ServerSide::Upgrade(const Request& request) {
-  const DeflatePolicy policy = PolicyOf(options_.deflate);
-  const ServerJudgement judgement = JudgeClientRequest(
-      request.head, options_.subprotocols, options_.deflate.enabled ? &policy : nullptr);
+  const UpgradeTerms terms = TermsOf(request.head);
+  if (!IsValid(terms.deflate) || !IsValid(terms.origin)) return Misused("terms are out of range");
+  const DeflatePolicy policy = PolicyOf(terms.deflate);
+  const ServerJudgement judgement = JudgeClientRequest(request.head, terms.subprotocols,
+                                                       terms.deflate.enabled ? &policy : nullptr);
   if (!judgement.accepted()) return Refuse(judgement.status, EPROTO, judgement.what);
   if (!IsOurs(judgement.address)) {
     return Refuse(421, EACCES, "the request is for another host");
   }
-  const bool compares = options_.origin.kind == OriginPolicy::Kind::kSameOrigin;
-  const OriginVerdict origin = JudgeOrigin(options_.origin, request.head.fields,
+  const bool compares = terms.origin.kind == OriginPolicy::Kind::kSameOrigin;
+  const OriginVerdict origin = JudgeOrigin(terms.origin, request.head.fields,
                                            judgement.address.authority, compares && IsSecure());
   if (origin != OriginVerdict::kAllowed) {
     const int status = OriginVerdictStatus(origin);
@@ -274,7 +290,10 @@ absl::Status ServerSide::Upgrade(const Request& request) {
   UpgradeDecision decision =
       hook_(UpgradeRequest{request.head, judgement.address.resource, judgement.address.host,
                            judgement.subprotocol, deflate});
-  if (decision.status == 101) return Accept(request, judgement, decision);
+  if (decision.status == 101) {
+    if (result_ != nullptr) result_->deflate_options = terms.deflate;
+    return Accept(request, judgement, decision);
+  }
   if (decision.status < 300) return Misused("a decision has a status other than 101 and 300..599");
   return RefuseAs(std::move(decision));
 }
@@ -340,7 +359,7 @@ Options StreamOptions(const ServerUpgradeOptions& served, const ServerUpgradeRes
                       const Options& base) {
   Options options = base;
   options.role = Role::kServer;
-  options.deflate = served.deflate;
+  options.deflate = result.deflate ? result.deflate_options : served.deflate;
   options.deflate_params = result.deflate;
   return options;
 }
