@@ -75,7 +75,9 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, D
     std::string location;
     absl::StatusOr<std::unique_ptr<Stream>> stream =
         Ask(*std::move(lower), target, chain.credentials_allowed(), &location, deadline);
-    if (stream.ok() || location.empty() || options_.redirects_max == 0) return stream;
+    // Cancelled while the redirect's content came, say: nothing is asked any more.
+    const bool redirected = StatusErrno(stream.status()) == EACCES && !location.empty();
+    if (!redirected || options_.redirects_max == 0) return stream;
     // A Unix socket has no origin to go on from.
     const http::RedirectError error = target.unix_path.empty()
                                           ? chain.Follow(response_.status, location)

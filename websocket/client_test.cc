@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
@@ -260,6 +261,34 @@ TEST_F(ClientTest, TlsAndNoWayBackFromIt) {
   EXPECT_EQ(net_.dialled.size(), 2u) << "not without TLS";
   EXPECT_EQ(StatusErrno(client.Connect("wss://wrong.example/", Soon()).status()), EACCES);
   EXPECT_EQ(client.response().status, 0);
+}
+
+// Who is cancelled while a redirect's content comes connects nowhere any more.
+TEST_F(ClientTest, NoRedirectIsFollowedOnceCancelled) {
+  int dialled = 0;
+  BytestreamPtr theirs;
+  ClientOptions options;
+  options.redirects_max = 3;
+  options.dial = [&](absl::string_view, uint16_t, Deadline) -> absl::StatusOr<BytestreamPtr> {
+    ++dialled;
+    auto [client, server] = MakePair(&runtime_);
+    theirs = std::move(server);
+    const IoSlice slice(
+        "HTTP/1.1 302 Found\r\nLocation: ws://b.example/\r\nContent-Length: 10\r\n\r\nhalf");
+    absl::Status status = theirs->Write(absl::MakeConstSpan(&slice, 1), false, Soon());
+    if (!status.ok()) return status;
+    return std::move(client);
+  };
+  Client client(&runtime_, std::move(options));
+  absl::Status status;
+  Bundle bundle(&runtime_);
+  ASSERT_TRUE(bundle.Go([&] { status = client.Connect("ws://a.example/", Soon()).status(); }).ok());
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+  bundle.CancelAndJoin();
+  EXPECT_EQ(StatusErrno(status), ECANCELED) << status;
+  EXPECT_EQ(dialled, 1);
+  EXPECT_EQ(client.response().status, 302);
+  EXPECT_EQ(client.response().url, "ws://a.example/");
 }
 
 TEST_F(ClientTest, OneDeadlineForAllOfIt) {
