@@ -44,13 +44,11 @@ absl::Status ReconnectingClient::Run() {
   for (;;) {
     if (closed_.HasBeenNotified()) return absl::OkStatus();
     std::unique_ptr<Stream> stream;
-    absl::Status status = Attempt(&stream);
     ConnectionEnd end;
+    absl::Status status = Attempt(&stream, &end);
     if (status.ok()) {
       end = Converse(std::move(stream));
       status = ErrnoStatus(ECONNRESET, "the connection has ended");
-    } else {
-      end = Failed(status);
     }
     if (closed_.HasBeenNotified()) return absl::OkStatus();
     if (const int error = runtime_->CheckCancelled()) {
@@ -66,8 +64,8 @@ absl::Status ReconnectingClient::Run() {
   }
 }
 
-// In a coroutine of its own, so that Close() can end it.
-absl::Status ReconnectingClient::Attempt(std::unique_ptr<Stream>* stream) {
+// In a coroutine of its own, so that Close() can end it. On failure *end tells of it.
+absl::Status ReconnectingClient::Attempt(std::unique_ptr<Stream>* stream, ConnectionEnd* end) {
   absl::Status status;
   Bundle attempt(runtime_);
   attempt_ = &attempt;
@@ -77,23 +75,24 @@ absl::Status ReconnectingClient::Attempt(std::unique_ptr<Stream>* stream) {
     status = connected.status();
     if (connected.ok()) *stream = *std::move(connected);
   });
-  if (!started.ok()) return started;
+  if (!started.ok()) {
+    // The response is that of an attempt before.
+    end->error = StatusErrno(started);
+    return started;
+  }
   if (const int error = attempt.Wait(Deadline::Never())) {
     attempt.CancelAndJoin();
-    return ErrnoStatus(error, "the coroutine is being cancelled");
+    status = ErrnoStatus(error, "the coroutine is being cancelled");
   }
-  return status;
-}
-
-ConnectionEnd ReconnectingClient::Failed(const absl::Status& status) const {
   const ClientResponse& response = client_.response();
-  ConnectionEnd end = {.error = StatusErrno(status), .status = response.status};
+  end->error = StatusErrno(status);
+  end->status = response.status;
   const std::string* const retry_after = http::FindOnly(response.fields, "Retry-After");
   const std::string* const date = http::FindOnly(response.fields, "Date");
   if (retry_after != nullptr) {
-    end.retry_after = ParseRetryAfter(*retry_after, date != nullptr ? *date : "");
+    end->retry_after = ParseRetryAfter(*retry_after, date != nullptr ? *date : "");
   }
-  return end;
+  return status;
 }
 
 // The life of one connection.

@@ -87,8 +87,7 @@ class ReconnectingClient {
  private:
   struct Live;
 
-  absl::Status Attempt(std::unique_ptr<Stream>* stream);
-  ConnectionEnd Failed(const absl::Status& status) const;
+  absl::Status Attempt(std::unique_ptr<Stream>* stream, ConnectionEnd* end);
   ConnectionEnd Converse(std::unique_ptr<Stream> stream);
   static void Leave(Live* live);
 
