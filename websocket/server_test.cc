@@ -1,6 +1,7 @@
 #include "websocket/server.h"
 
 #include <cerrno>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -421,6 +422,57 @@ TEST_F(ServerTest, DeadPeersAreFound) {
   runtime_.SleepUntil(Deadline::In(absl::Hours(1)));
   EXPECT_EQ(server.counts().connections, 1u);
   EXPECT_EQ(runtime_.coroutine_count(), 1u) << "of this test";
+}
+
+// A handler's own times win, also where it names one of them alone.
+TEST_F(ServerTest, LivenessIsTheHandlersOrElseTheServers) {
+  Server server(&runtime_, {.ping_after_idle = absl::Seconds(20), .dead_after = absl::Seconds(60)});
+  const struct {
+    const char* path;
+    absl::Duration ping_after_idle, dead_after;  // the handler's
+    absl::Duration ended;                        // infinite: never
+  } kCases[] = {
+      {"/server", absl::InfiniteDuration(), absl::InfiniteDuration(), absl::Seconds(60)},
+      {"/both", absl::Seconds(3), absl::Seconds(7), absl::Seconds(7)},
+      {"/dead", absl::InfiniteDuration(), absl::Seconds(90), absl::Seconds(90)},
+      {"/ping", absl::Seconds(3), absl::InfiniteDuration(), absl::InfiniteDuration()},
+  };
+  std::map<std::string, absl::Duration> ended;
+  Deadline start = Now();
+  for (const auto& c : kCases) {
+    Handler handler;
+    handler.options.ping_after_idle = c.ping_after_idle;
+    handler.options.dead_after = c.dead_after;
+    handler.on_close = [&](Connection& connection, const CloseReport& report) {
+      if (report.error == ECONNRESET) ended[std::string(connection.resource())] = Elapsed(start);
+    };
+    server.Handle(c.path, std::move(handler));
+  }
+  ASSERT_TRUE(server.Start().ok());
+  // They say nothing, not even pongs.
+  std::vector<std::unique_ptr<Stream>> clients;
+  for (const auto& c : kCases) clients.push_back(OpenPair(&runtime_, &server, c.path));
+  ASSERT_EQ(Elapsed(start), absl::ZeroDuration());
+  // Which of them have had a ping.
+  const auto pinged = [&] {
+    std::string paths;
+    for (size_t i = 0; i < clients.size(); ++i) {
+      if (clients[i]->lower()->Peek(1, Deadline::Immediately()).ok()) paths += kCases[i].path;
+    }
+    return paths;
+  };
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(4)));
+  EXPECT_EQ(pinged(), "/both/ping");
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(20)));
+  EXPECT_EQ(pinged(), "/server/both/ping");
+  runtime_.SleepUntil(Deadline::In(absl::Minutes(10)));
+  for (const auto& c : kCases) {
+    const auto it = ended.find(c.path);
+    EXPECT_EQ(it == ended.end() ? absl::InfiniteDuration() : it->second, c.ended) << c.path;
+  }
+  EXPECT_EQ(server.counts().connections, 1u);
+  clients.clear();
+  Settle();
 }
 
 TEST_F(ServerTest, ABreachOfTheProtocolIsReported) {
