@@ -72,6 +72,7 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, D
     }
     absl::StatusOr<BytestreamPtr> lower = Dial(target, deadline);
     if (!lower.ok()) return lower.status();
+    response_.connected = true;
     std::string location;
     absl::StatusOr<std::unique_ptr<Stream>> stream =
         Ask(*std::move(lower), target, chain.credentials_allowed(), &location, deadline);
@@ -98,6 +99,7 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::ConnectOver(BytestreamPtr lower,
                                                             Deadline deadline) {
   response_ = ClientResponse();
   response_.url = std::string(url);
+  response_.connected = true;
   Target target;
   if (!ParseTarget(url, &target)) return ErrnoStatus(EINVAL, "not a URL of a WebSocket");
   std::string location;

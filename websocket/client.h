@@ -77,7 +77,8 @@ struct ClientOptions {
 struct ClientResponse {
   std::string url;  // the last one that was asked
   int redirects = 0;
-  int status = 0;  // of the final response there; 0 if none came
+  bool connected = false;  // there was a connection to that server, below TLS
+  int status = 0;          // of the final response there; 0 if none came
   std::vector<http::OwnedField> fields;
   std::string body;  // of a refusal
   bool body_complete = false;

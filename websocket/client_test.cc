@@ -151,6 +151,7 @@ TEST_F(ClientTest, ARefusalIsHandedOn) {
   net_.Add("a.example", &server);
   Client client(&runtime_, net_.Options());
   EXPECT_EQ(StatusErrno(client.Connect("ws://a.example/", Soon()).status()), EACCES);
+  EXPECT_TRUE(client.response().connected);
   EXPECT_EQ(client.response().status, 429);
   EXPECT_EQ(client.response().body, "slow down");
   EXPECT_TRUE(client.response().body_complete);
@@ -158,6 +159,7 @@ TEST_F(ClientTest, ARefusalIsHandedOn) {
   ASSERT_NE(retry_after, nullptr);
   EXPECT_EQ(*retry_after, "7");
   EXPECT_EQ(StatusErrno(client.Connect("ws://b.example/", Soon()).status()), ECONNREFUSED);
+  EXPECT_FALSE(client.response().connected);
   EXPECT_EQ(client.response().status, 0);
 }
 

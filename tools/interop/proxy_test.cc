@@ -166,6 +166,21 @@ TEST_P(ProxyTest, EndsTlsForOtherClients) {
   }
 }
 
+TEST_P(ProxyTest, EndsTlsForWscat) {
+  Echo echo;
+  Proxy proxy(GetParam(), echo.address());
+  const std::string url = absl::StrCat("wss://localhost:", proxy.tls_port(), "/");
+  const std::string ca = WriteTestFile("ca.pem", TestCerts::Get().ca.certificate);
+  ChildProcess cat({kWscat, absl::StrCat("--trust_file=", ca), "--close=4004,bye", url});
+  const std::string line(100'000, 'x');
+  cat.Write(line + "\n");
+  EXPECT_TRUE(cat.ReadLine() == line);
+  EXPECT_EQ(cat.Finish(""), 0) << cat.errors();
+  ChildProcess doubting({kWscat, url});
+  EXPECT_EQ(doubting.Finish(""), 3);
+  Record("wscat with TLS to wsecho", "no", "text, close with code and reason");
+}
+
 TEST_P(ProxyTest, EndsTlsForTheCallsInC) {
   Echo echo;
   Proxy proxy(GetParam(), echo.address());

@@ -21,15 +21,10 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/listener.h"
-#include "bytestream/net/tcp_by_name.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
-#include "http/core/basic_auth.h"
-#include "http/core/cookie.h"
-#include "http/core/header_list.h"
-#include "http/core/redirect.h"
-#include "http/core/response.h"
+#include "bytestream/tls/tls_context.h"
 #include "tools/wscat/escape.h"
 #include "tools/wscat/exit_status.h"
 #include "tools/wscat/options.h"
@@ -39,6 +34,7 @@
 #include "tools/wsecho/flags.h"
 #include "tools/wsecho/listen.h"
 #include "tools/wsecho/termination.h"
+#include "websocket/client.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
 #include "websocket/upgrade.h"
@@ -48,12 +44,12 @@ namespace {
 
 // For the connection and the opening handshake.
 constexpr absl::Duration kOpenTime = absl::Seconds(10);
+// As browsers and others have it, more or less.
+constexpr int kRedirectsMax = 5;
 // For an answer that refuses to arrive.
 constexpr absl::Duration kRefuseTime = absl::Seconds(2);
 // What shells call the end by a signal.
 constexpr int kSignalStatus = 128;
-
-using FdStreamPtr = std::unique_ptr<FdStream>;
 
 void Say(absl::string_view what) {
   std::fputs(absl::StrCat("wscat: ", what, "\n").c_str(), stderr);
@@ -64,15 +60,7 @@ ExitStatus Fail(ExitStatus status, const absl::Status& why) {
   return status;
 }
 
-absl::StatusOr<FdStreamPtr> Connect(Runtime* runtime, const Destination& destination,
-                                    Deadline deadline) {
-  if (!destination.unix_path.empty()) {
-    return UnixConnect(runtime, destination.unix_path, deadline);
-  }
-  return TcpConnectByName(runtime, destination.host, destination.port, deadline);
-}
-
-absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
+absl::StatusOr<std::unique_ptr<FdStream>> AcceptOne(Runtime* runtime, Endpoint endpoint) {
   const absl::StatusOr<int> listening = ListenAt(&endpoint);
   if (!listening.ok()) return listening.status();
   const SocketFile file(endpoint.unix_path);
@@ -83,113 +71,95 @@ absl::StatusOr<FdStreamPtr> AcceptOne(Runtime* runtime, Endpoint endpoint) {
   return std::make_unique<FdStream>(runtime, *accepted);
 }
 
-// A connection that speaks WebSocket, and how its stream is to be made; or what to exit with, and
-// what to say before that.
+// A connection that speaks WebSocket; or none, what to exit with, and what to say before that.
 struct Opened {
+  std::unique_ptr<websocket::Stream> stream;
   ExitStatus failed = ExitStatus::kClean;
   absl::Status why;
-  FdStreamPtr socket;
-  websocket::Options stream;
 };
 
-Opened Failed(ExitStatus status, absl::Status why) {
-  Opened opened;
-  opened.failed = status;
-  opened.why = std::move(why);
-  return opened;
-}
+Opened Failed(ExitStatus status, absl::Status why) { return {nullptr, status, std::move(why)}; }
 
-// Asks one server. `with_secrets`: what was meant for the first one goes along.
-absl::Status Ask(Runtime* runtime, const Destination& destination, const Options& options,
-                 bool with_secrets, Opened* opened, websocket::ClientUpgradeResult* result,
-                 Deadline deadline) {
+websocket::ClientOptions RequestOf(const Options& options, const TlsContext* tls) {
   const RequestOptions& said = options.request;
-  std::vector<http::Field> fields;
-  std::vector<http::Cookie> cookies;
-  websocket::ClientUpgradeOptions request;
-  request.target = destination.target;
-  request.host = destination.host_field;
-  request.deflate = options.deflate;
-  request.origin = said.origin;
-  if (with_secrets) {
-    for (const http::OwnedField& field : said.fields) fields.push_back({field.name, field.value});
-    for (const http::OwnedField& cookie : said.cookies) {
-      cookies.push_back({cookie.name, cookie.value});
-    }
-    request.extra_fields = fields;
-    request.cookies = cookies;
-    request.bearer = said.bearer;
-    if (said.basic.has_value()) {
-      request.basic = http::BasicCredentials{said.basic->user, said.basic->password};
-    }
+  websocket::ClientOptions client;
+  client.fields = said.fields;
+  client.cookies = said.cookies;
+  client.bearer = said.bearer;
+  if (said.basic.has_value()) {
+    client.user = said.basic->user;
+    client.password = said.basic->password;
   }
-  absl::Status upgraded =
-      websocket::ClientUpgrade(runtime, opened->socket.get(), request, result, deadline);
-  if (upgraded.ok()) opened->stream = websocket::StreamOptions(request, *result, opened->stream);
-  return upgraded;
+  client.origin = said.origin;
+  if (said.follow) client.redirects_max = kRedirectsMax;
+  client.tls = tls;
+  client.stream.message_bytes_max = options.message_bytes_max;
+  client.stream.deflate = options.deflate;
+  return client;
 }
 
-// As a client, to where redirects lead if that is wanted.
-Opened OpenClient(Runtime* runtime, const Options& options) {
+absl::StatusOr<std::unique_ptr<websocket::Stream>> Connect(Runtime* runtime,
+                                                           websocket::Client* client,
+                                                           const Destination& destination) {
   const Deadline deadline = Deadline::In(kOpenTime);
-  Destination destination = *options.destination;
-  http::RedirectChain chain(destination.url);
-  for (;;) {
-    absl::StatusOr<FdStreamPtr> socket = Connect(runtime, destination, deadline);
-    if (!socket.ok()) return Failed(ExitStatus::kNoConnection, socket.status());
-    Opened opened;
-    opened.socket = *std::move(socket);
-    opened.stream.message_bytes_max = options.message_bytes_max;
-    websocket::ClientUpgradeResult result;
-    absl::Status upgraded =
-        Ask(runtime, destination, options, chain.credentials_allowed(), &opened, &result, deadline);
-    if (upgraded.ok()) return opened;
-    const int error = StatusErrno(upgraded);
-    if (error == EINVAL) return Failed(ExitStatus::kUsage, std::move(upgraded));
-    const bool redirect = error == EACCES && http::IsRedirectStatus(result.status);
-    if (!options.request.follow || !redirect || destination.url.empty()) {
-      if (!result.body.empty()) Say(EscapeForTerminal(result.body));
-      return Failed(ExitStatus::kRefused, std::move(upgraded));
-    }
-    const http::RedirectError bad = chain.Follow(result.status, result.location);
-    if (bad != http::RedirectError::kNone) {
-      return Failed(ExitStatus::kRefused, ErrnoStatus(EACCES, http::RedirectErrorText(bad)));
-    }
-    absl::StatusOr<Destination> next = ParseDestination(chain.url());
-    if (!next.ok()) return Failed(ExitStatus::kRefused, next.status());
-    destination = *std::move(next);
+  if (destination.unix_path.empty()) return client->Connect(destination.url, deadline);
+  auto socket = UnixConnect(runtime, destination.unix_path, deadline);
+  if (!socket.ok()) return socket.status();
+  return client->ConnectOver(BytestreamPtr(socket->release()), "ws://localhost/", deadline);
+}
+
+Opened OpenClient(Runtime* runtime, const Options& options) {
+  std::unique_ptr<TlsContext> tls;
+  if (!options.trust_file.empty()) {
+    TlsClientOptions trust;
+    trust.trust.file = options.trust_file;
+    auto context = TlsContext::ForClient(trust);
+    if (!context.ok()) return Failed(ExitStatus::kUsage, context.status());
+    tls = *std::move(context);
   }
+  websocket::Client client(runtime, RequestOf(options, tls.get()));
+  Opened opened;
+  auto stream = Connect(runtime, &client, *options.destination);
+  if (stream.ok()) {
+    opened.stream = *std::move(stream);
+    return opened;
+  }
+  const websocket::ClientResponse& response = client.response();
+  if (!response.body.empty()) Say(EscapeForTerminal(response.body));
+  if (StatusErrno(stream.status()) == EINVAL) return Failed(ExitStatus::kUsage, stream.status());
+  return Failed(response.connected ? ExitStatus::kRefused : ExitStatus::kNoConnection,
+                stream.status());
 }
 
 // For the one peer that connects.
 Opened OpenServer(Runtime* runtime, const Options& options) {
-  absl::StatusOr<FdStreamPtr> socket = AcceptOne(runtime, *options.listen);
+  absl::StatusOr<std::unique_ptr<FdStream>> socket = AcceptOne(runtime, *options.listen);
   if (!socket.ok()) return Failed(ExitStatus::kNoConnection, socket.status());
-  Opened opened;
-  opened.socket = *std::move(socket);
   websocket::ServerUpgradeOptions upgrade;
   upgrade.deflate = options.deflate;
   upgrade.head_time_max = kOpenTime;
   upgrade.answer_time_max = kOpenTime;
   websocket::ServerUpgradeResult result;
   absl::Status upgraded = websocket::ServerUpgrade(
-      runtime, opened.socket.get(), upgrade,
+      runtime, socket->get(), upgrade,
       [](const websocket::UpgradeRequest&) { return websocket::UpgradeDecision::Accept(); },
       Deadline::In(2 * kOpenTime), &result);
   if (!upgraded.ok()) {
-    static_cast<void>(opened.socket->Close(Deadline::In(kRefuseTime)));
+    static_cast<void>((*socket)->Close(Deadline::In(kRefuseTime)));
     return Failed(ExitStatus::kRefused, std::move(upgraded));
   }
-  opened.stream.message_bytes_max = options.message_bytes_max;
-  opened.stream = websocket::StreamOptions(upgrade, result, opened.stream);
+  websocket::Options limits;
+  limits.message_bytes_max = options.message_bytes_max;
+  Opened opened;
+  opened.stream = std::make_unique<websocket::Stream>(
+      runtime, BytestreamPtr(socket->release()), websocket::StreamOptions(upgrade, result, limits));
   return opened;
 }
 
 ExitStatus Converse(Runtime* runtime, const Options& options) {
   Opened opened =
       options.destination.has_value() ? OpenClient(runtime, options) : OpenServer(runtime, options);
-  if (opened.socket == nullptr) return Fail(opened.failed, opened.why);
-  websocket::Stream stream(runtime, BytestreamPtr(opened.socket.release()), opened.stream);
+  if (opened.stream == nullptr) return Fail(opened.failed, opened.why);
 
   SessionOptions session_options;
   session_options.echo = options.echo;
@@ -198,7 +168,7 @@ ExitStatus Converse(Runtime* runtime, const Options& options) {
   session_options.close_code = options.close_code;
   session_options.close_reason = options.close_reason;
   session_options.escape = isatty(STDOUT_FILENO) == 1;
-  Session session(runtime, &stream, session_options);
+  Session session(runtime, opened.stream.get(), session_options);
   const ExitStatus status = session.Run();
   if (!session.message().empty()) Say(session.message());
   return status;

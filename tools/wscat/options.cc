@@ -37,6 +37,8 @@ FlagSet Declare(Raw* raw) {
             "what to close with at the end (1000); 0: no code");
   flags.Add("message_bytes_max", &raw->options.message_bytes_max, "BYTES",
             "refuse larger messages with 1009 (16777216)");
+  flags.Add("trust_file", &raw->options.trust_file, "FILE",
+            "the certificates (PEM) to trust with wss:, in place of the system's");
   raw->request.Declare(&flags);
   raw->deflate.Declare(&flags);
   flags.Add("help", &raw->options.help, "print this");
@@ -81,8 +83,6 @@ absl::StatusOr<Destination> ParseDestination(absl::string_view text) {
       return ErrnoStatus(EINVAL, "the path of a Unix socket has 1..107 bytes");
     }
     destination.unix_path = endpoint->unix_path;
-    destination.host_field = "localhost";
-    destination.target = "/";
     return destination;
   }
   http::Url url;
@@ -90,16 +90,9 @@ absl::StatusOr<Destination> ParseDestination(absl::string_view text) {
   if (error != http::UrlError::kNone) {
     return ErrnoStatus(EINVAL, absl::StrCat("the URL is none: ", http::UrlErrorText(error)));
   }
-  if (url.scheme == http::Scheme::kWss) {
-    return ErrnoStatus(ENOTSUP, "wss: URLs need TLS, which is not there yet; ws: works");
+  if (url.scheme != http::Scheme::kWs && url.scheme != http::Scheme::kWss) {
+    return ErrnoStatus(EINVAL, "the URL is to begin with ws: or wss:");
   }
-  if (url.scheme != http::Scheme::kWs) {
-    return ErrnoStatus(EINVAL, "the URL is to begin with ws:");
-  }
-  destination.host = std::string(url.authority.host);
-  destination.port = url.port();
-  destination.host_field = http::HostField(url);
-  destination.target = http::RequestTarget(url);
   destination.url = http::UrlText(url);
   return destination;
 }
@@ -130,7 +123,7 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
   raw.options.deflate = *deflate;
   absl::StatusOr<RequestOptions> request = raw.request.Options();
   if (!request.ok()) return request.status();
-  if (raw.options.listen.has_value() && !request->empty()) {
+  if (raw.options.listen.has_value() && (!request->empty() || !raw.options.trust_file.empty())) {
     return ErrnoStatus(EINVAL, "with --listen there is no request to add something to");
   }
   raw.options.request = *std::move(request);
@@ -142,7 +135,7 @@ std::string HelpText() {
   return absl::StrCat(
       "wscat URL\nwscat --listen=ADDRESS:PORT\n\n"
       "Sends lines of standard input as WebSocket messages, and writes messages as lines of\n"
-      "standard output. URL: ws://HOST[:PORT]/PATH or unix:PATH.\n\n",
+      "standard output. URL: ws://HOST[:PORT]/PATH, the same with wss, or unix:PATH.\n\n",
       Declare(&raw).Help());
 }
 

@@ -14,14 +14,10 @@
 
 namespace halfpipe::tools {
 
-// Whom wscat connects to.
+// Whom wscat connects to: one of the two is not empty.
 struct Destination {
-  std::string unix_path;  // Not empty: a Unix socket, and `host` and `port` mean nothing.
-  std::string host;       // A name or a literal, without brackets.
-  uint16_t port = 0;
-  std::string host_field;  // host[:port], for the Host field.
-  std::string target;      // Path and query.
-  std::string url;         // The whole; empty for a Unix socket.
+  std::string unix_path;  // A Unix socket.
+  std::string url;        // "ws:" or "wss:".
 };
 
 // What the arguments of wscat say.
@@ -39,13 +35,14 @@ struct Options {
   uint64_t message_bytes_max = uint64_t{16} << 20;
   websocket::DeflateOptions deflate;
   RequestOptions request;
+  std::string trust_file;  // Empty: the system's roots.
 };
 
-// "ws://HOST[:PORT][/PATH][?QUERY]", "unix:PATH" or "ws+unix:PATH". EINVAL with a line for people:
-// any other text; ENOTSUP: wss, which needs TLS.
+// "ws://HOST[:PORT][/PATH][?QUERY]", the same with "wss:", "unix:PATH" or "ws+unix:PATH". EINVAL with
+// a line for people: any other text.
 absl::StatusOr<Destination> ParseDestination(absl::string_view text);
 
-// The arguments without the program's name. EINVAL, ENOTSUP: a line for people. Pure.
+// The arguments without the program's name. EINVAL: a line for people. Pure.
 absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments);
 
 // What --help prints.

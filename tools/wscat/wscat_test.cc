@@ -297,9 +297,8 @@ TEST(WscatTest, Usage) {
     EXPECT_EQ(cat.Finish(""), 1);
     EXPECT_THAT(cat.errors(), StartsWith("wscat: "));
   }
-  ChildProcess wss({kProgram, "wss://localhost/"});
-  EXPECT_EQ(wss.Finish(""), 1);
-  EXPECT_THAT(wss.errors(), HasSubstr("TLS"));
+  ChildProcess no_roots({kProgram, "--trust_file=/none", "wss://localhost/"});
+  EXPECT_EQ(no_roots.Finish(""), 1);
   ChildProcess help({kProgram, "--help"});
   EXPECT_EQ(help.Finish(""), 0);
   EXPECT_THAT(help.output(), HasSubstr("--close=CODE[,REASON]"));
@@ -399,9 +398,9 @@ TEST(WscatTest, FollowsRedirectsIfToldTo) {
   for (const char* secret : {"Authorization", "Cookie", "X-A"}) {
     EXPECT_EQ(request.find(secret), std::string::npos) << request;
   }
-  socket.Send("HTTP/1.1 302 Found\r\nLocation: wss://localhost/\r\nContent-Length: 0\r\n\r\n");
+  socket.Send("HTTP/1.1 302 Found\r\nLocation: ftp://localhost/\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(cat.Finish(""), 3);
-  EXPECT_THAT(cat.errors(), HasSubstr("TLS"));
+  EXPECT_THAT(cat.errors(), HasSubstr("redirect"));
 }
 
 TEST(WscatTest, FollowsNoRedirectByItself) {
