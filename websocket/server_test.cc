@@ -561,7 +561,7 @@ TEST_F(ServerTest, ALingeringPeerEndsInTime) {
   EXPECT_EQ(log_.lines.size(), 2u);
 }
 
-TEST_F(ServerTest, AsManyConnectionsAsThereArePermits) {
+TEST_F(ServerTest, AcceptsOnlyWhileAConnectionPermitIsFree) {
   for (const bool per_thread : {false, true}) {
     ServerOptions options;
     (per_thread ? options.connections_per_thread_max : options.connections_max) = 2;
