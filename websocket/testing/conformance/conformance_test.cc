@@ -11,21 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/time.h"
-#include "bytestream/base/check.h"
-#include "bytestream/base/deadline.h"
 #include "bytestream/bytestream.h"
-#include "bytestream/net/fd_stream.h"
-#include "bytestream/net/ip_address.h"
-#include "bytestream/net/listener.h"
 #include "bytestream/net/pair.h"
-#include "bytestream/net/tcp.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/sim_clock.h"
 #include "gtest/gtest.h"
 #include "websocket/testing/conformance/case.h"
 #include "websocket/testing/conformance/runner.h"
+#include "websocket/testing/tcp_pairs.h"
 
 namespace halfpipe::websocket::conformance {
 namespace {
@@ -105,18 +99,8 @@ TEST(ConformanceTest, OverAPair) {
 TEST(ConformanceTest, OverTcp) {
   FdLeakCheck leaks;
   Runtime runtime;
-  IpAddress address = IpAddress::Loopback(IpFamily::kIpv4, 0);
-  auto listening = TcpListenFd(&address, {});
-  ASSERT_TRUE(listening.ok());
-  Listener listener(&runtime, *listening);
-  const Connect connect = [&]() -> std::pair<BytestreamPtr, BytestreamPtr> {
-    const Deadline deadline = Deadline::In(absl::Seconds(60));
-    auto client = TcpConnect(&runtime, address, deadline);
-    HALFPIPE_CHECK(client.ok());
-    auto server = listener.Accept(deadline);
-    HALFPIPE_CHECK(server.ok());
-    return {BytestreamPtr(client->release()), BytestreamPtr(new FdStream(&runtime, *server))};
-  };
+  TcpPairs pairs(&runtime);
+  const Connect connect = [&pairs] { return pairs.Make(); };
   uint32_t number = 0;
   for (const Case& row : AllCases()) {
     ++number;

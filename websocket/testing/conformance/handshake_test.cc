@@ -16,6 +16,8 @@
 #include "bytestream/base/entropy.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
+#include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/sim_clock.h"
 #include "gtest/gtest.h"
 #include "websocket/core/role.h"
@@ -24,6 +26,7 @@
 #include "websocket/testing/http_reader.h"
 #include "websocket/testing/play.h"
 #include "websocket/testing/replay_bytestream.h"
+#include "websocket/testing/tcp_pairs.h"
 #include "websocket/testing/wire_builder.h"
 #include "websocket/testing/wire_reader.h"
 #include "websocket/upgrade.h"
@@ -95,23 +98,34 @@ TEST(HandshakeConformanceTest, Requests) {
   EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
 }
 
-TEST(HandshakeConformanceTest, RequestsOverAPair) {
-  SimRuntime runtime;
-  const Connect connect = [&runtime] { return MakePair(&runtime); };
+void PlayRequests(Runtime* runtime, const Connect& connect, absl::Span<const uint32_t> seeds) {
   for (const RequestCase& row : RequestCases()) {
     SCOPED_TRACE(absl::StrCat(row.name, " (", row.section, ")"));
     EchoOptions echo;
     echo.plain = row.plain;
-    for (const uint32_t seed : kSeeds) {
+    for (const uint32_t seed : seeds) {
       EndpointRun run;
-      const std::string written = PlayAgainst(
-          &runtime, connect, SeededPieces(BytesIn(row), seed), [&](BytestreamPtr lower) {
-            run = RunServerOn(&runtime, OptionsOf(row), echo, std::move(lower));
+      const std::string written =
+          PlayAgainst(runtime, connect, SeededPieces(BytesIn(row), seed), [&](BytestreamPtr lower) {
+            run = RunServerOn(runtime, OptionsOf(row), echo, std::move(lower));
           });
       run.written = written;
       CheckAnswer(row, run);
     }
   }
+}
+
+TEST(HandshakeConformanceTest, RequestsOverAPair) {
+  SimRuntime runtime;
+  PlayRequests(
+      &runtime, [&runtime] { return MakePair(&runtime); }, kSeeds);
+}
+
+TEST(HandshakeConformanceTest, RequestsOverTcp) {
+  FdLeakCheck leaks;
+  Runtime runtime;
+  TcpPairs pairs(&runtime);
+  PlayRequests(&runtime, [&pairs] { return pairs.Make(); }, {kSeeds, 1});
 }
 
 // ---- Answers ------------------------------------------------------------------------------------
@@ -136,7 +150,7 @@ std::string BytesIn(const AnswerCase& row) {
          (row.error == 0 ? WireBuilder(Role::kServer).Text("Hello").Close(1000).str() : "");
 }
 
-EndpointRun Ask(SimRuntime* runtime, const AnswerCase& row, const Connect* connect,
+EndpointRun Ask(Runtime* runtime, const AnswerCase& row, const Connect* connect,
                 const std::vector<std::string>& pieces) {
   SampleEntropy entropy;
   const absl::string_view subprotocols[] = {"chat", "superchat"};
@@ -190,15 +204,26 @@ TEST(HandshakeConformanceTest, Answers) {
   EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
 }
 
-TEST(HandshakeConformanceTest, AnswersOverAPair) {
-  SimRuntime runtime;
-  const Connect connect = [&runtime] { return MakePair(&runtime); };
+void PlayAnswers(Runtime* runtime, const Connect& connect, absl::Span<const uint32_t> seeds) {
   for (const AnswerCase& row : AnswerCases()) {
     SCOPED_TRACE(absl::StrCat(row.name, " (", row.section, ")"));
-    for (const uint32_t seed : kSeeds) {
-      CheckOutcome(row, Ask(&runtime, row, &connect, SeededPieces(BytesIn(row), seed)));
+    for (const uint32_t seed : seeds) {
+      CheckOutcome(row, Ask(runtime, row, &connect, SeededPieces(BytesIn(row), seed)));
     }
   }
+}
+
+TEST(HandshakeConformanceTest, AnswersOverAPair) {
+  SimRuntime runtime;
+  PlayAnswers(
+      &runtime, [&runtime] { return MakePair(&runtime); }, kSeeds);
+}
+
+TEST(HandshakeConformanceTest, AnswersOverTcp) {
+  FdLeakCheck leaks;
+  Runtime runtime;
+  TcpPairs pairs(&runtime);
+  PlayAnswers(&runtime, [&pairs] { return pairs.Make(); }, {kSeeds, 1});
 }
 
 // ---- The tables ---------------------------------------------------------------------------------
