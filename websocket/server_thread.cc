@@ -7,7 +7,6 @@
 #include <new>
 #include <utility>
 
-#include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/close_code.h"
 
