@@ -20,15 +20,14 @@
 #include "bytestream/framing/prefix.h"
 #include "bytestream/framing/suffix.h"
 #include "bytestream/framing/term.h"
-#include "bytestream/handle/handle_table.h"
 #include "bytestream/ipc_descriptors.h"
 #include "bytestream/msocket.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/runtime_resolver.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
+#include "bytestream/testing/ended_call_sweep.h"
 #include "bytestream/testing/fake_resolver.h"
-#include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "bytestream/udp.h"
 #include "gtest/gtest.h"
@@ -43,26 +42,8 @@ int Outcome(ssize_t result) { return result >= 0 ? static_cast<int>(result) : -e
 
 class CallsCancelTest : public testing::TestWithParam<End> {
  protected:
-  // Runs `scenario(call)` with the first wait ended, the second one and so on, each in surroundings
-  // of its own; returns how many waits there were.
   int Sweep(const std::function<void(EndedCall*)>& scenario) {
-    for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
-      SCOPED_TRACE(testing::Message() << "wait " << nth);
-      FdLeakCheck leaks;
-      Runtime runtime;
-      bool hit = false;
-      {
-        EndedCall call(&runtime, GetParam(), nth);
-        scenario(&call);
-        hit = call.hit();
-      }
-      EXPECT_EQ(HandleTable::Current().live_count(), 0u);
-      EXPECT_EQ(runtime.coroutine_count(), 0u);
-      EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
-      if (!hit || HasFailure()) return nth;
-    }
-    ADD_FAILURE() << "no end of waits";
-    return kSweepWaitsMax;
+    return SweepEndedCalls(GetParam(), scenario);
   }
 
   // What the call came to: `expected`, or (only if it was ended) the errno of that.

@@ -16,12 +16,11 @@
 #include <tuple>
 #include <utility>
 
-#include "bytestream/handle/handle_table.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
-#include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/ended_call_sweep.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
@@ -40,39 +39,17 @@ using Parameter = std::tuple<Kind, End>;
 
 std::string Name(const testing::TestParamInfo<Parameter>& info) {
   static constexpr const char* kKinds[] = {"Pair", "Unix", "Tcp"};
-  static constexpr const char* kHow[] = {"Closed", "Cancelled", "TimedOut"};
   return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         kHow[static_cast<int>(std::get<End>(info.param))];
+         EndName(std::get<End>(info.param));
 }
-
-// One run of a scenario: a call in a coroutine of its own, which ends at its N-th wait.
-using Attempt = EndedCall;
 
 class SocketsCancelTest : public testing::TestWithParam<Parameter> {
  protected:
   Kind kind() const { return std::get<Kind>(GetParam()); }
   End end() const { return std::get<End>(GetParam()); }
 
-  // Runs `scenario(run)` with the first wait ended, the second one and so on, each in surroundings
-  // of its own; returns how many waits there were.
-  int Sweep(const std::function<void(Attempt*)>& scenario) {
-    for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
-      SCOPED_TRACE(testing::Message() << "wait " << nth);
-      FdLeakCheck leaks;
-      Runtime runtime;
-      bool hit = false;
-      {
-        Attempt run(&runtime, end(), nth);
-        scenario(&run);
-        hit = run.hit();
-      }
-      EXPECT_EQ(HandleTable::Current().live_count(), 0u);
-      EXPECT_EQ(runtime.coroutine_count(), 0u);
-      EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
-      if (!hit || HasFailure()) return nth;
-    }
-    ADD_FAILURE() << "no end of waits";
-    return kSweepWaitsMax;
+  int Sweep(const std::function<void(EndedCall*)>& scenario) {
+    return SweepEndedCalls(end(), scenario);
   }
 
   // Two connected handles; the first one can send little before its peer takes it.
@@ -93,7 +70,7 @@ class SocketsCancelTest : public testing::TestWithParam<Parameter> {
   int Close(int s) { return Outcome(kind() == Kind::kTcp ? tcp_close(s, -1) : ipc_close(s, -1)); }
 
   // What the call came to, of those that come to 0 or nothing.
-  void ExpectEnded(const Attempt& run, int result) {
+  void ExpectEnded(const EndedCall& run, int result) {
     if (run.hit()) {
       EXPECT_TRUE(result == 0 || result == -ErrorOf(end())) << result;
     } else {
@@ -135,7 +112,7 @@ void TakeSome(int s, size_t max, std::string* got) {
 TEST_P(SocketsCancelTest, Send) {
   const std::string first = Pattern(30'000);
   const std::string second(200, '2');
-  const int waits = Sweep([&](Attempt* run) {
+  const int waits = Sweep([&](EndedCall* run) {
     const std::array<int, 2> s = Connect();
     std::string got;
     run->Begin([&] { return Outcome(bsend(s[0], first.data(), first.size(), -1)); });
@@ -143,7 +120,7 @@ TEST_P(SocketsCancelTest, Send) {
     ExpectEnded(*run, result);
     // All or nothing, and then what another coroutine sends.
     const std::string expected = (result == 0 ? first : "") + second;
-    Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
+    EndedCall next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
     next.Begin([&] { return Outcome(bsend(s[0], second.data(), second.size(), -1)); });
     EXPECT_EQ(next.Finish([&] { TakeSome(s[1], 2'000, &got); }), 0);
     for (int i = 0; i < 100'000 && got.size() < expected.size(); ++i) {
@@ -160,7 +137,7 @@ TEST_P(SocketsCancelTest, Send) {
 TEST_P(SocketsCancelTest, Receive) {
   const std::string bytes = Pattern(6'000);
   for (const bool list : {false, true}) {
-    const int waits = Sweep([&](Attempt* run) {
+    const int waits = Sweep([&](EndedCall* run) {
       const std::array<int, 2> s = Connect();
       std::string got(bytes.size(), '\0');
       dill_iolist last = {got.data() + 3'000, 3'000, nullptr, 0};
@@ -181,7 +158,7 @@ TEST_P(SocketsCancelTest, Receive) {
       ExpectEnded(*run, result);
       if (result != 0) {
         got.assign(got.size(), '\0');
-        Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
+        EndedCall next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
         next.Begin(receive);
         EXPECT_EQ(next.Finish(send_more), 0);
       }
@@ -196,7 +173,7 @@ TEST_P(SocketsCancelTest, Receive) {
 TEST_P(RealSocketsCancelTest, DoneAndClose) {
   const std::string bytes = Pattern(50'000);
   for (const bool close : {false, true}) {
-    const int waits = Sweep([&](Attempt* run) {
+    const int waits = Sweep([&](EndedCall* run) {
       const std::array<int, 2> s = Connect();
       ASSERT_EQ(bsend(s[0], bytes.data(), bytes.size(), 0), 0);
       std::string got;
@@ -216,7 +193,7 @@ TEST_P(RealSocketsCancelTest, DoneAndClose) {
         EXPECT_EQ(Outcome(hclose(s[0])), -EBADF);
       } else {
         // It has happened, or can happen yet; the tail is on its way in any case.
-        Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
+        EndedCall next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
         next.Begin([&] { return Done(s[0]); });
         EXPECT_EQ(next.Finish(peer), result == 0 ? -EPIPE : 0);
         for (int i = 0; i < 100'000 && got.size() < bytes.size(); ++i) {
@@ -241,7 +218,7 @@ TEST_P(RealSocketsCancelTest, Accept) {
   const std::string path = std::string(directory) + "/s";
   // Whether the connection is there before the coroutine that accepts hears of its end.
   for (const bool there : {false, true}) {
-    const int waits = Sweep([&](Attempt* run) {
+    const int waits = Sweep([&](EndedCall* run) {
       dill_ipaddr addr;
       ASSERT_EQ(ipaddr_local(&addr, "127.0.0.1", 0, 0), 0);
       const int listener = tcp ? tcp_listen(&addr, 10) : ipc_listen(path.c_str(), 10);
@@ -281,7 +258,7 @@ TEST_P(RealSocketsCancelTest, Connect) {
   char directory[] = "/tmp/halfpipe_cancel_XXXXXX";
   ASSERT_NE(mkdtemp(directory), nullptr);
   const std::string path = std::string(directory) + "/s";
-  const int waits = Sweep([&](Attempt* run) {
+  const int waits = Sweep([&](EndedCall* run) {
     dill_ipaddr addr;
     ASSERT_EQ(ipaddr_local(&addr, "127.0.0.1", 0, 0), 0);
     const int listener = tcp ? tcp_listen(&addr, 1) : ipc_listen(path.c_str(), 1);
@@ -320,7 +297,7 @@ TEST_P(RealSocketsCancelTest, Connect) {
 }
 
 TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
-  const int fdin_waits = Sweep([&](Attempt* run) {
+  const int fdin_waits = Sweep([&](EndedCall* run) {
     const std::array<int, 2> fds = ConnectedFds(Transport::kUnix);
     int turns = 0;
     run->Begin([&] { return Outcome(fdin(fds[0], -1)); });
@@ -336,7 +313,7 @@ TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
     for (const int fd : fds) EXPECT_EQ(close(fd), 0);
   });
   EXPECT_EQ(fdin_waits, 1);
-  const int bundle_waits = Sweep([&](Attempt* run) {
+  const int bundle_waits = Sweep([&](EndedCall* run) {
     const int b = bundle();
     bool stop = false;
     bundle_go(b, [](bool* ended) {
@@ -351,7 +328,7 @@ TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
     EXPECT_EQ(hclose(b), 0);
   });
   EXPECT_EQ(bundle_waits, 1);
-  const int sleeps = Sweep([&](Attempt* run) {
+  const int sleeps = Sweep([&](EndedCall* run) {
     run->Begin([] {
       for (int i = 0; i < 3; ++i) {
         const int result = Outcome(msleep(now() + 1));

@@ -26,6 +26,7 @@
 #include "bytestream/socks5.h"
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/ended_call.h"
+#include "bytestream/testing/ended_call_sweep.h"
 #include "bytestream/testing/fake_resolver.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/slow_network.h"
@@ -190,22 +191,7 @@ INSTANTIATE_TEST_SUITE_P(Sockets, Socks5SyscallFaultTest,
 // What a call may tell: the errno of the one that failed, or that the other end has gone.
 std::set<int> Expected(const SyscallFault& fault) {
   std::set<int> expected = {ECONNRESET, EPIPE};
-  switch (fault.call()) {
-    case Syscall::kRecvmsg:
-    case Syscall::kSendmsg:
-      expected.insert(fault.error());
-      break;
-    case Syscall::kMmap:
-      expected.insert(ENOMEM);
-      break;
-    case Syscall::kEpollCreate1:
-    case Syscall::kEpollCtl:
-    case Syscall::kEventfd:
-      expected.insert(fault.error() == ENODEV ? ENOMEM : fault.error());
-      break;
-    default:
-      break;
-  }
+  if (const int error = ErrorOfStreamCall(fault.call(), fault.error())) expected.insert(error);
   return expected;
 }
 
@@ -295,47 +281,28 @@ using Parameter = std::tuple<Kind, End>;
 
 std::string Name(const testing::TestParamInfo<Parameter>& info) {
   static constexpr const char* kKinds[] = {"Slow", "Unix", "Tcp"};
-  static constexpr const char* kHow[] = {"Closed", "Cancelled", "TimedOut"};
   return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         kHow[static_cast<int>(std::get<End>(info.param))];
+         EndName(std::get<End>(info.param));
 }
-
-// One run of a scenario: a call in a coroutine of its own, which ends at its N-th wait.
-using Attempt = EndedCall;
 
 class Socks5SweepTest : public testing::TestWithParam<Parameter> {
  protected:
   Kind kind() const { return std::get<Kind>(GetParam()); }
   End end() const { return std::get<End>(GetParam()); }
 
-  // Runs `scenario(run, client, proxy)` with the first wait ended, the second one and so on, each in
-  // surroundings of its own; returns how many waits there were. Closes both handles.
-  int Sweep(const char* what, const std::function<void(Attempt*, int, int)>& scenario) {
-    for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
-      SCOPED_TRACE(testing::Message() << "wait " << nth);
-      FdLeakCheck leaks;
-      Runtime runtime;
+  // As SweepEndedCalls(), with two connected handles, which it closes; says how many waits there
+  // were.
+  int Sweep(const char* what, const std::function<void(EndedCall*, int, int)>& scenario) {
+    const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
       KnowName();
-      bool hit = false;
-      {
-        std::optional<SlowNetwork> network;
-        if (kind() == Kind::kSlow) network.emplace(/*piece_bytes=*/2);
-        const std::array<int, 2> s = kind() == Kind::kSlow ? network->ends() : Sockets();
-        Attempt run(&runtime, end(), nth);
-        scenario(&run, s[0], s[1]);
-        hit = run.hit();
-        for (const int each : s) EXPECT_EQ(hclose(each), 0);
-      }
-      EXPECT_EQ(HandleTable::Current().live_count(), 0u);
-      EXPECT_EQ(runtime.coroutine_count(), 0u);
-      EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
-      if (!hit || HasFailure()) {
-        std::printf("%s: %d waits\n", what, nth);
-        return nth;
-      }
-    }
-    ADD_FAILURE() << "no end of waits";
-    return kSweepWaitsMax;
+      std::optional<SlowNetwork> network;
+      if (kind() == Kind::kSlow) network.emplace(/*piece_bytes=*/2);
+      const std::array<int, 2> s = kind() == Kind::kSlow ? network->ends() : Sockets();
+      scenario(run, s[0], s[1]);
+      for (const int each : s) EXPECT_EQ(hclose(each), 0);
+    });
+    std::printf("%s: %d waits\n", what, waits);
+    return waits;
   }
 
   // The proxy's end is the one that can send little.
@@ -346,7 +313,7 @@ class Socks5SweepTest : public testing::TestWithParam<Parameter> {
     return {s[1], s[0]};
   }
 
-  void ExpectEnded(const Attempt& run, int result) {
+  void ExpectEnded(const EndedCall& run, int result) {
     if (result >= 0) return;
     EXPECT_TRUE(run.hit());
     EXPECT_EQ(result, -ErrorOf(end()));
@@ -372,7 +339,7 @@ int WholeProxy(int s, Way way) {
 
 TEST_P(Socks5SweepTest, Client) {
   for (const Way way : kWays) {
-    const int waits = Sweep("client's connect", [&](Attempt* run, int client, int proxy) {
+    const int waits = Sweep("client's connect", [&](EndedCall* run, int client, int proxy) {
       int proxied = -1;
       const int h = go(proxied = WholeProxy(proxy, way));
       run->Begin([&] { return ClientConnect(client, way); });
@@ -395,7 +362,7 @@ TEST_P(Socks5SweepTest, Client) {
 
 TEST_P(Socks5SweepTest, ProxyAuth) {
   for (dill_socks5_auth_function* const function : {+Accept, +AcceptLater}) {
-    const int waits = Sweep("socks5_proxy_auth()", [&](Attempt* run, int client, int proxy) {
+    const int waits = Sweep("socks5_proxy_auth()", [&](EndedCall* run, int client, int proxy) {
       const int h = go(static_cast<void>(ClientConnect(client, Way::kName)));
       run->Begin([&] { return Outcome(socks5_proxy_auth(proxy, function, -1)); });
       const int result = run->Finish([] {});
@@ -415,21 +382,22 @@ TEST_P(Socks5SweepTest, ProxyAuth) {
 // What was not received is received by the next call.
 TEST_P(Socks5SweepTest, ProxyReceive) {
   for (const Way way : kWays) {
-    const int waits = Sweep("socks5_proxy_recvcommand()", [&](Attempt* run, int client, int proxy) {
-      int connected = -1;
-      const int h = go(connected = ClientConnect(client, way));
-      ASSERT_EQ(socks5_proxy_auth(proxy, Accept, -1), 0);
-      run->Begin([&] { return ProxyReceive(proxy, way); });
-      const int result = run->Finish([] {});
-      ExpectEnded(*run, result);
-      if (result < 0) {
-        EXPECT_EQ(ProxyReceive(proxy, way), SOCKS5_CONNECT);
-      }
-      EXPECT_EQ(ProxyReply(proxy), 0);
-      EXPECT_EQ(bundle_wait(h, -1), 0);
-      EXPECT_EQ(connected, 0);
-      EXPECT_EQ(hclose(h), 0);
-    });
+    const int waits =
+        Sweep("socks5_proxy_recvcommand()", [&](EndedCall* run, int client, int proxy) {
+          int connected = -1;
+          const int h = go(connected = ClientConnect(client, way));
+          ASSERT_EQ(socks5_proxy_auth(proxy, Accept, -1), 0);
+          run->Begin([&] { return ProxyReceive(proxy, way); });
+          const int result = run->Finish([] {});
+          ExpectEnded(*run, result);
+          if (result < 0) {
+            EXPECT_EQ(ProxyReceive(proxy, way), SOCKS5_CONNECT);
+          }
+          EXPECT_EQ(ProxyReply(proxy), 0);
+          EXPECT_EQ(bundle_wait(h, -1), 0);
+          EXPECT_EQ(connected, 0);
+          EXPECT_EQ(hclose(h), 0);
+        });
     EXPECT_GE(waits, Least(3));
   }
 }
@@ -437,7 +405,7 @@ TEST_P(Socks5SweepTest, ProxyReceive) {
 // A connection that is full. What was not sent is sent by the next call, and once.
 TEST_P(Socks5SweepTest, ProxyReply) {
   const std::string before = Pattern(100'000);
-  const int waits = Sweep("socks5_proxy_sendreply()", [&](Attempt* run, int client, int proxy) {
+  const int waits = Sweep("socks5_proxy_sendreply()", [&](EndedCall* run, int client, int proxy) {
     std::string got;
     const auto take = [&] {
       char piece[500];
@@ -451,7 +419,7 @@ TEST_P(Socks5SweepTest, ProxyReply) {
     const int result = run->Finish(take);
     ExpectEnded(*run, result);
     if (result < 0) {
-      Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
+      EndedCall next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
       next.Begin([&] { return ProxyReply(proxy); });
       EXPECT_EQ(next.Finish(take), 0);
     }

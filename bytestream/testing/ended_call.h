@@ -14,6 +14,12 @@ namespace halfpipe {
 // or times out under it.
 enum class End { kClosed, kCancelled, kTimedOut };
 
+// For the names of tests.
+inline const char* EndName(End end) {
+  static constexpr const char* kNames[] = {"Closed", "Cancelled", "TimedOut"};
+  return kNames[static_cast<int>(end)];
+}
+
 inline int ErrorOf(End end) { return end == End::kTimedOut ? ETIMEDOUT : ECANCELED; }
 
 // A C call in a coroutine of its own, whose N-th wait ends before its time.

@@ -120,6 +120,22 @@ const char* SyscallName(Syscall call) {
   return kNames[static_cast<int>(call)];
 }
 
+int ErrorOfStreamCall(Syscall call, int error) {
+  switch (call) {
+    case Syscall::kRecvmsg:
+    case Syscall::kSendmsg:
+      return error;
+    case Syscall::kMmap:
+      return ENOMEM;
+    case Syscall::kEpollCreate1:
+    case Syscall::kEpollCtl:
+    case Syscall::kEventfd:
+      return error == ENODEV ? ENOMEM : error;
+    default:
+      return 0;
+  }
+}
+
 bool CanBeInterrupted(Syscall call) {
   for (const int error : SyscallErrors(call)) {
     if (error == EINTR) return true;

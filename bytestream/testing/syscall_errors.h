@@ -47,6 +47,10 @@ const char* SyscallName(Syscall call);
 //   there waits for a change that does not come.
 absl::Span<const int> SyscallErrors(Syscall call);
 
+// What a call of ours on an open stream tells where `call` has failed with `error`: that, or ENOMEM
+// where the kernel's word is another one for it; 0 where it tells nothing of its own.
+int ErrorOfStreamCall(Syscall call, int error);
+
 // True where a signal can interrupt the call.
 bool CanBeInterrupted(Syscall call);
 

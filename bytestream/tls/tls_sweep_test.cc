@@ -12,12 +12,11 @@
 #include <tuple>
 #include <utility>
 
-#include "bytestream/handle/handle_table.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
-#include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/ended_call_sweep.h"
 #include "bytestream/testing/slow_network.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/test_certs.h"
@@ -66,13 +65,9 @@ using Parameter = std::tuple<Kind, End>;
 
 std::string Name(const testing::TestParamInfo<Parameter>& info) {
   static constexpr const char* kKinds[] = {"Pair", "Unix", "Tcp"};
-  static constexpr const char* kHow[] = {"Closed", "Cancelled", "TimedOut"};
   return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         kHow[static_cast<int>(std::get<End>(info.param))];
+         EndName(std::get<End>(info.param));
 }
-
-// One run of a scenario: a call in a coroutine of its own, which ends at its N-th wait.
-using Attempt = EndedCall;
 
 class TlsSweepTest : public testing::TestWithParam<Parameter> {
  protected:
@@ -81,29 +76,11 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
 
   End end() const { return std::get<End>(GetParam()); }
 
-  // Runs `scenario(run)` with the first wait ended, the second one and so on, each in surroundings
-  // of its own; returns how many waits there were.
-  int Sweep(const char* what, const std::function<void(Attempt*)>& scenario) {
-    for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
-      SCOPED_TRACE(testing::Message() << "wait " << nth);
-      FdLeakCheck leaks;
-      Runtime runtime;
-      bool hit = false;
-      {
-        Attempt run(&runtime, end(), nth);
-        scenario(&run);
-        hit = run.hit();
-      }
-      EXPECT_EQ(HandleTable::Current().live_count(), 0u);
-      EXPECT_EQ(runtime.coroutine_count(), 0u);
-      EXPECT_EQ(runtime.buffer_pool().blocks_in_use(), 0u);
-      if (!hit || HasFailure()) {
-        std::printf("%s: %d waits\n", what, nth);
-        return nth;
-      }
-    }
-    ADD_FAILURE() << "no end of waits";
-    return kSweepWaitsMax;
+  // As SweepEndedCalls(), and says how many waits there were.
+  int Sweep(const char* what, const std::function<void(EndedCall*)>& scenario) {
+    const int waits = SweepEndedCalls(end(), scenario);
+    std::printf("%s: %d waits\n", what, waits);
+    return waits;
   }
 
   // Two connected handles, with little room between them.
@@ -136,7 +113,7 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
   }
 
   // What the call came to, of those that come to 0 or nothing.
-  void ExpectEnded(const Attempt& run, int result) {
+  void ExpectEnded(const EndedCall& run, int result) {
     if (run.hit()) {
       EXPECT_TRUE(result == 0 || result == -ErrorOf(end())) << result;
     } else {
@@ -152,7 +129,7 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
 
   // A call whose waits are let be.
   int Whole(const std::function<int()>& call, const std::function<void()>& step) {
-    Attempt next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
+    EndedCall next(&Runtime::Current(), End::kTimedOut, kSweepWaitsMax);
     next.Begin(call);
     return next.Finish(step);
   }
@@ -179,37 +156,38 @@ TEST_P(TlsSweepTest, Attach) {
     for (const bool in_memory : {true, false}) {
       dill_tls_storage storage;
       dill_tls_storage* const mem = in_memory ? &storage : nullptr;
-      const int waits = Sweep(as_client ? "client's attach" : "server's attach", [&](Attempt* run) {
-        // Pairs stand for a slow network, on which messages come in pieces.
-        const bool slow = std::get<Kind>(GetParam()) == Kind::kPair;
-        std::optional<SlowNetwork> network;
-        if (slow) network.emplace(/*piece_bytes=*/100);
-        const std::array<int, 2> s = slow ? network->ends() : Lower();
-        int peer = -1;
-        const int h = go(peer = Attach(s[1], !as_client, nullptr));
-        run->Begin([&] { return Attach(s[0], as_client, mem); });
-        const int mine = run->Finish([] {});
-        EXPECT_EQ(Outcome(hclose(s[0])), -EBADF);
-        if (mine > 0) {
-          EXPECT_EQ(bundle_wait(h, -1), 0);
-          ASSERT_GT(peer, 0);
-          char byte = 0;
-          EXPECT_EQ(bsend(mine, "x", 1, -1), 0);
-          EXPECT_EQ(brecv(peer, &byte, 1, -1), 0);
-          EXPECT_EQ(byte, 'x');
-          EXPECT_EQ(hclose(mine), 0);
-        } else {
-          EXPECT_TRUE(run->hit());
-          EXPECT_EQ(mine, -ErrorOf(end()));
-          EXPECT_EQ(bundle_wait(h, -1), 0);
-          // A peer that was content before learns of it when it receives.
-          EXPECT_EQ(peer > 0 ? Outcome(brecv(peer, nullptr, 1, -1)) : peer, -ECONNRESET);
-        }
-        if (peer > 0) {
-          EXPECT_EQ(hclose(peer), 0);
-        }
-        EXPECT_EQ(hclose(h), 0);
-      });
+      const int waits =
+          Sweep(as_client ? "client's attach" : "server's attach", [&](EndedCall* run) {
+            // Pairs stand for a slow network, on which messages come in pieces.
+            const bool slow = std::get<Kind>(GetParam()) == Kind::kPair;
+            std::optional<SlowNetwork> network;
+            if (slow) network.emplace(/*piece_bytes=*/100);
+            const std::array<int, 2> s = slow ? network->ends() : Lower();
+            int peer = -1;
+            const int h = go(peer = Attach(s[1], !as_client, nullptr));
+            run->Begin([&] { return Attach(s[0], as_client, mem); });
+            const int mine = run->Finish([] {});
+            EXPECT_EQ(Outcome(hclose(s[0])), -EBADF);
+            if (mine > 0) {
+              EXPECT_EQ(bundle_wait(h, -1), 0);
+              ASSERT_GT(peer, 0);
+              char byte = 0;
+              EXPECT_EQ(bsend(mine, "x", 1, -1), 0);
+              EXPECT_EQ(brecv(peer, &byte, 1, -1), 0);
+              EXPECT_EQ(byte, 'x');
+              EXPECT_EQ(hclose(mine), 0);
+            } else {
+              EXPECT_TRUE(run->hit());
+              EXPECT_EQ(mine, -ErrorOf(end()));
+              EXPECT_EQ(bundle_wait(h, -1), 0);
+              // A peer that was content before learns of it when it receives.
+              EXPECT_EQ(peer > 0 ? Outcome(brecv(peer, nullptr, 1, -1)) : peer, -ECONNRESET);
+            }
+            if (peer > 0) {
+              EXPECT_EQ(hclose(peer), 0);
+            }
+            EXPECT_EQ(hclose(h), 0);
+          });
       EXPECT_GE(waits, Least(4));
     }
   }
@@ -219,7 +197,7 @@ TEST_P(TlsSweepTest, Attach) {
 TEST_P(TlsSweepTest, Send) {
   const std::string first = Pattern(60'000);
   const std::string second(200, '2');
-  const int waits = Sweep("bsend()", [&](Attempt* run) {
+  const int waits = Sweep("bsend()", [&](EndedCall* run) {
     const std::array<int, 2> t = Connect();
     std::string got;
     const auto take = [&] { TakeSome(t[1], 3'000, &got); };
@@ -244,7 +222,7 @@ TEST_P(TlsSweepTest, Send) {
 TEST_P(TlsSweepTest, Receive) {
   const std::string bytes = Pattern(6'000);
   for (const bool list : {false, true}) {
-    const int waits = Sweep(list ? "brecvl()" : "brecv()", [&](Attempt* run) {
+    const int waits = Sweep(list ? "brecvl()" : "brecv()", [&](EndedCall* run) {
       const std::array<int, 2> t = Connect();
       std::string got(bytes.size(), '\0');
       // A skip in between, whose bytes must come back after an interruption.
@@ -280,7 +258,7 @@ TEST_P(TlsSweepTest, Receive) {
 // The end of the outbound direction behind a tail.
 TEST_P(TlsSweepTest, Done) {
   const std::string bytes = Pattern(60'000);
-  const int waits = Sweep("tls_done()", [&](Attempt* run) {
+  const int waits = Sweep("tls_done()", [&](EndedCall* run) {
     const std::array<int, 2> t = Connect();
     ASSERT_EQ(bsend(t[0], bytes.data(), bytes.size(), 0), 0);
     std::string got;
@@ -305,7 +283,7 @@ TEST_P(TlsSweepTest, Done) {
 // Behind a tail, with input to drop and a peer that ends late. A detach that ends closes everything.
 TEST_P(TlsSweepTest, Detach) {
   const std::string bytes = Pattern(60'000);
-  const int waits = Sweep("tls_detach()", [&](Attempt* run) {
+  const int waits = Sweep("tls_detach()", [&](EndedCall* run) {
     const std::array<int, 2> t = Connect();
     ASSERT_EQ(bsend(t[0], bytes.data(), bytes.size(), 0), 0);
     std::string got;
@@ -359,7 +337,7 @@ TEST_P(TlsSweepTest, Detach) {
 TEST_P(TlsSweepTest, Hclose) {
   const std::string bytes = Pattern(60'000);
   for (const bool with_tail : {false, true}) {
-    const int waits = Sweep("hclose()", [&](Attempt* run) {
+    const int waits = Sweep("hclose()", [&](EndedCall* run) {
       const std::array<int, 2> t = Connect();
       if (with_tail) {
         ASSERT_EQ(bsend(t[0], bytes.data(), bytes.size(), 0), 0);

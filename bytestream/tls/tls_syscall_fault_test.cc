@@ -25,25 +25,9 @@ namespace {
 // which the other end knows no more.
 std::set<int> Expected(const SyscallFault& fault) {
   std::set<int> expected = {ECONNRESET};
-  switch (fault.call()) {
-    case Syscall::kOpen:  // of the server's files
-    case Syscall::kRead:
-      expected.insert(fault.error());
-      break;
-    case Syscall::kRecvmsg:
-    case Syscall::kSendmsg:
-      expected.insert(fault.error());
-      break;
-    case Syscall::kMmap:
-      expected.insert(ENOMEM);
-      break;
-    case Syscall::kEpollCreate1:
-    case Syscall::kEpollCtl:
-    case Syscall::kEventfd:
-      expected.insert(fault.error() == ENODEV ? ENOMEM : fault.error());
-      break;
-    default:
-      break;
+  if (const int error = ErrorOfStreamCall(fault.call(), fault.error())) expected.insert(error);
+  if (fault.call() == Syscall::kOpen || fault.call() == Syscall::kRead) {  // of the server's files
+    expected.insert(fault.error());
   }
   return expected;
 }
