@@ -177,7 +177,8 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Ask(BytestreamPtr lower, const T
     for (const http::OwnedField& cookie : options_.cookies) {
       cookies.push_back({cookie.name, cookie.value});
     }
-    if (!options_.user.empty()) request.basic = {options_.user, options_.password};
+    if (!options_.user.empty() || !options_.password.empty())
+      request.basic = {options_.user, options_.password};
     request.bearer = options_.bearer;
   }
   request.target = target.resource;

@@ -41,7 +41,8 @@ struct ClientOptions {
   std::vector<std::string> subprotocols = {};
 
   // For the first server, and those of the same origin that it redirects to; no other host is shown
-  // any of them. `bearer`, or `user` and `password`, become Authorization.
+  // any of them. `bearer`, or `user` and `password` (one of them may
+  // be empty), become Authorization.
   std::vector<http::OwnedField> fields = {};
   std::vector<http::OwnedField> cookies = {};
   std::string bearer = {};

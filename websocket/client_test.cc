@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -179,6 +180,23 @@ TEST_F(ClientTest, RedirectsOnlyWhenAsked) {
   EXPECT_EQ(client.response().url, "ws://a.example/new");
   EXPECT_EQ(client.response().redirects, 1);
   EXPECT_THAT(notes_, ElementsAre("a.example/old", "a.example/old", "a.example/new"));
+}
+
+// Either may be empty (RFC 7617 section 2), both are none.
+TEST_F(ClientTest, CredentialsWithoutUserOrPassword) {
+  Server server(&runtime_, {});
+  server.Handle("/", Noting(&notes_, ""));
+  ASSERT_TRUE(server.Start().ok());
+  net_.Add("a.example", &server);
+  for (const auto& [user, password] : {std::pair("", "p"), std::pair("u", ""), std::pair("", "")}) {
+    ClientOptions options = net_.Options();
+    options.user = user;
+    options.password = password;
+    Client client(&runtime_, std::move(options));
+    EXPECT_TRUE(client.Connect("ws://a.example/", Soon()).ok());
+  }
+  EXPECT_THAT(notes_, ElementsAre("a.example/ Authorization=Basic OnA=",
+                                  "a.example/ Authorization=Basic dTo=", "a.example/"));
 }
 
 // What was meant for the first host goes to no other one, nor back by way of it.

@@ -52,7 +52,7 @@ struct ClientUpgradeOptions {
   absl::string_view bearer = {};
 
   // Responses of 1xx before the final one. A server has one or two to send.
-  int interim_responses_max = 15;
+  size_t interim_responses_max = 15;
   // How much of a refusal's content is kept: what a person reads, or a few fields of JSON.
   size_t refusal_body_bytes_max = 4096;
   // How long is waited for it. The answer itself is known by then.

@@ -107,7 +107,7 @@ absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
   const HandshakeKey key = MakeKey(*options.entropy);
   absl::Status sent = SendRequest(runtime, stream, options, AsView(key), deflate_offers, deadline);
   if (!sent.ok()) return sent;
-  for (int interim = 0; interim <= options.interim_responses_max; ++interim) {
+  for (size_t interim = 0; interim <= options.interim_responses_max; ++interim) {
     http::ResponseHead head;
     http::HeadResult read;
     absl::Status status = http::ReadResponseHead(stream, options.limits, &head, &read, deadline);

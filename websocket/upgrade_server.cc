@@ -17,6 +17,7 @@
 #include "http/head_io.h"
 #include "websocket/core/role.h"
 #include "websocket/handshake/server_handshake.h"
+#include "websocket/handshake/subprotocol.h"
 #include "websocket/upgrade.h"
 #include "websocket/upgrade_internal.h"
 
@@ -32,21 +33,6 @@ DeflatePolicy PolicyOf(const DeflateOptions& options) {
           .client_no_context_takeover = options.client_no_context_takeover,
           .server_max_window_bits = options.server_max_window_bits,
           .client_max_window_bits = options.client_max_window_bits};
-}
-
-// What a connection is to do behind the answer to `head` (RFC 9112 section 9.3).
-http::Persistence PersistenceOf(const http::RequestHead& head) {
-  if (head.fields.HasToken("Connection", "close")) return http::Persistence::kClose;
-  if (head.version_minor >= 1) return http::Persistence::kImplied;
-  return head.fields.HasToken("Connection", "keep-alive") ? http::Persistence::kKeepAlive
-                                                          : http::Persistence::kClose;
-}
-
-bool IsOffered(const http::RequestHead& head, absl::string_view subprotocol) {
-  for (const absl::string_view offered : head.fields.Members("Sec-WebSocket-Protocol")) {
-    if (offered == subprotocol) return true;
-  }
-  return false;
 }
 
 // One connection up to its upgrade or its end.
@@ -78,6 +64,9 @@ class ServerSide {
     return plain_ != nullptr && (head.method == "GET" || head.method == "HEAD") &&
            !http::AsksForUpgrade(head, "websocket");
   }
+
+  // Of a 405.
+  absl::string_view Allow() const { return plain_ != nullptr ? "GET, HEAD" : "GET"; }
 
   // Asks the system too, so that it is called only where something depends on it.
   bool IsSecure() const { return options_.secure || GetStreamInfo(*stream_).secured; }
@@ -163,9 +152,8 @@ absl::Status ServerSide::Write(absl::string_view head, absl::string_view body, D
 // be sent does not change the outcome, but for the end of the time there is. The caller closes next.
 absl::Status ServerSide::Refuse(int status, int error, absl::string_view why) {
   char answer[256];
-  const absl::string_view allow = plain_ != nullptr ? "GET, HEAD" : "GET";
   const absl::Status sent =
-      Write(WriteRefusal(status, absl::MakeSpan(answer), allow), "", AnswerDeadline());
+      Write(WriteRefusal(status, absl::MakeSpan(answer), Allow()), "", AnswerDeadline());
   const int send_error = StatusErrno(sent);
   if (send_error == ETIMEDOUT || send_error == ECANCELED) return sent;
   if (sent.ok()) Note(status);
@@ -184,11 +172,12 @@ absl::Status ServerSide::RefuseAs(UpgradeDecision decision) {
                              .fields = std::move(decision.fields),
                              .body = std::move(decision.body),
                              .close = true};
-  CompleteRefusal(&response);
+  CompleteRefusal(&response, Allow());
   Scratch scratch(&runtime_->buffer_pool());
   if (!scratch.ok()) return NoMemory();
   absl::string_view head;
-  const http::ResponseError error = http::WriteResponseHead(response, {}, scratch.chars(), &head);
+  const http::ResponseError error =
+      http::WriteResponseHead(response, http::Persistence::kClose, scratch.chars(), &head);
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
   const absl::Status sent = Write(head, response.body, AnswerDeadline());
   const int send_error = StatusErrno(sent);
@@ -217,7 +206,7 @@ absl::Status ServerSide::AnswerPlain(const Request& request, bool* goes_on) {
     return Refuse(421, EACCES, "the request is for another host");
   }
   const http::Response response = (*plain_)(request.head);
-  http::Persistence persistence = PersistenceOf(request.head);
+  http::Persistence persistence = http::PersistenceOf(request.head);
   if (response.close || plain_requests_ + 1 >= options_.plain_requests_max) {
     persistence = http::Persistence::kClose;
   }
@@ -237,7 +226,7 @@ absl::Status ServerSide::SendPlain(const http::RequestHead& head, const http::Re
   if (!scratch.ok()) return NoMemory();
   absl::string_view answer;
   const http::ResponseError error =
-      http::WriteResponseHead(response, {.persistence = persistence}, scratch.chars(), &answer);
+      http::WriteResponseHead(response, persistence, scratch.chars(), &answer);
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
   return Write(answer, head.method == "HEAD" ? "" : response.body, AnswerDeadline());
 }
@@ -303,7 +292,7 @@ absl::Status ServerSide::Accept(const Request& request, const ServerJudgement& j
   absl::string_view subprotocol = judgement.subprotocol;
   if (decision.subprotocol.has_value()) {
     subprotocol = *decision.subprotocol;
-    if (!subprotocol.empty() && !IsOffered(request.head, subprotocol)) {
+    if (!subprotocol.empty() && !IsOffered(request.head.fields, subprotocol)) {
       return Misused("a decision has a subprotocol that was not offered");
     }
   }

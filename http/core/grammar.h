@@ -101,6 +101,16 @@ constexpr bool IsValidToken(absl::string_view text) {
 constexpr bool IsValidMethod(absl::string_view method) { return IsValidToken(method); }
 constexpr bool IsValidFieldName(absl::string_view name) { return IsValidToken(name); }
 
+// A URI's scheme (RFC 3986 section 3.1).
+constexpr bool IsValidScheme(absl::string_view text) {
+  const auto is_alpha = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (text.empty() || !is_alpha(text.front())) return false;
+  for (const char c : text) {
+    if (!is_alpha(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return false;
+  }
+  return true;
+}
+
 // A field value may be empty; white space round it is no part of it and does no harm.
 constexpr bool IsValidFieldValue(absl::string_view value) {
   return IsAllOfClass(value, kFieldValueChar);

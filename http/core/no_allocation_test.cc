@@ -152,7 +152,8 @@ TEST(NoAllocationTest, HeadOfAResponse) {
   char buffer[512];
   absl::string_view head;
   const size_t before = allocation_count;
-  const ResponseError error = WriteResponseHead(response, {}, absl::MakeSpan(buffer), &head);
+  const ResponseError error =
+      WriteResponseHead(response, Persistence::kClose, absl::MakeSpan(buffer), &head);
   EXPECT_EQ(allocation_count, before);
   EXPECT_EQ(error, ResponseError::kNone);
 }

@@ -6,28 +6,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "http/core/authority.h"
+#include "http/core/grammar.h"
 
 namespace halfpipe::http {
 namespace {
 
-bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// Whether `text` begins with a scheme and its colon (RFC 3986 sections 3.1 and 4.1).
+// Whether `text` begins with a scheme and its colon (RFC 3986 section 4.1).
 bool HasScheme(absl::string_view text) {
   const size_t colon = text.find(':');
-  if (colon == absl::string_view::npos || colon == 0 || !IsAlpha(text.front())) return false;
-  for (const char c : text.substr(0, colon)) {
-    if (!IsAlpha(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return false;
-  }
-  return true;
-}
-
-// The authority as ParseAuthority() takes it.
-std::string AuthorityText(const Authority& authority) {
-  const bool brackets = authority.host_kind == HostKind::kIpv6;
-  std::string text = absl::StrCat(brackets ? "[" : "", authority.host, brackets ? "]" : "");
-  if (authority.has_port) absl::StrAppend(&text, ":", authority.port);
-  return text;
+  return colon != absl::string_view::npos && IsValidScheme(text.substr(0, colon));
 }
 
 // RFC 3986 section 5.2.2 for a reference without a scheme and without a fragment.
@@ -38,7 +25,7 @@ std::string Resolve(const Url& base, absl::string_view reference) {
   const absl::string_view path = reference.substr(0, question);
   absl::string_view query =
       question == absl::string_view::npos ? absl::string_view() : reference.substr(question);
-  const std::string front = absl::StrCat(scheme, "//", AuthorityText(base.authority));
+  const std::string front = absl::StrCat(scheme, "//", HostField(base));
   if (path.empty()) {
     if (question != absl::string_view::npos) return absl::StrCat(front, base.path, query);
     return absl::StrCat(front, base.path, base.has_query ? "?" : "", base.query);

@@ -145,7 +145,14 @@ absl::string_view ResponseErrorText(ResponseError error) {
   return "unknown error";
 }
 
-ResponseError WriteResponseHead(const Response& response, const ResponseHeadOptions& options,
+Persistence PersistenceOf(const RequestHead& request) {
+  if (request.fields.HasToken("Connection", "close")) return Persistence::kClose;
+  if (request.version_minor >= 1) return Persistence::kImplied;
+  return request.fields.HasToken("Connection", "keep-alive") ? Persistence::kKeepAlive
+                                                             : Persistence::kClose;
+}
+
+ResponseError WriteResponseHead(const Response& response, Persistence persistence,
                                 absl::Span<char> out, absl::string_view* head) {
   const ResponseError error = Check(response);
   if (error != ResponseError::kNone) return error;
@@ -153,8 +160,8 @@ ResponseError WriteResponseHead(const Response& response, const ResponseHeadOpti
   writer.WriteStatusLine(response.status, ReasonPhrase(response.status));
   for (const OwnedField& field : response.fields) writer.WriteField(field.name, field.value);
   const bool upgrade = response.status == 426;
-  if (upgrade) writer.WriteField("Upgrade", options.upgrade);
-  switch (options.persistence) {
+  if (upgrade) writer.WriteField("Upgrade", "websocket");
+  switch (persistence) {
     case Persistence::kClose:
       writer.WriteField("Connection", upgrade ? "Upgrade, close" : "close");
       break;

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "http/core/head_serializer.h"
 #include "http/core/header_list.h"
+#include "http/core/message.h"
 
 namespace halfpipe::http {
 
@@ -79,19 +80,15 @@ enum class Persistence : uint8_t {
   kImplied,    // Nothing: HTTP/1.1 connections go on (RFC 9112 section 9.3).
 };
 
-struct ResponseHeadOptions {
-  Persistence persistence = Persistence::kClose;
-  // What a 426 names in Upgrade (RFC 9110 section 15.5.22), and then in Connection too (section
-  // 7.8).
-  absl::string_view upgrade = "websocket";
-};
+// What the connection is to do behind the answer to `request`, if nothing else is in the way.
+Persistence PersistenceOf(const RequestHead& request);
 
 // Writes the head of `response` to the front of `out` and returns in *head a view of it: status line
 // with the standard reason, the response's fields, Content-Length where the status has content
-// (RFC 9110 section 8.6), Connection, and an empty line. What goes out behind it is the body, or
+// (RFC 9110 section 8.6), Connection, and an empty line. A 426 names websocket in Upgrade (section
+// 15.5.22). What goes out behind it is the body, or
 // nothing if the request was HEAD. On an error *head is left alone; `out` may be scribbled over.
-[[nodiscard]] ResponseError WriteResponseHead(const Response& response,
-                                              const ResponseHeadOptions& options,
+[[nodiscard]] ResponseError WriteResponseHead(const Response& response, Persistence persistence,
                                               absl::Span<char> out, absl::string_view* head);
 
 }  // namespace halfpipe::http

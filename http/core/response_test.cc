@@ -1,6 +1,7 @@
 #include "http/core/response.h"
 
 #include <string>
+#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -15,17 +16,19 @@ namespace halfpipe::http {
 namespace {
 
 // The head, or the error's text.
-std::string Write(const Response& response, const ResponseHeadOptions& options = {}) {
+std::string Write(const Response& response, Persistence persistence = Persistence::kClose) {
   char buffer[1024];
   absl::string_view head;
-  const ResponseError error = WriteResponseHead(response, options, absl::MakeSpan(buffer), &head);
+  const ResponseError error =
+      WriteResponseHead(response, persistence, absl::MakeSpan(buffer), &head);
   return std::string(error == ResponseError::kNone ? head : ResponseErrorText(error));
 }
 
 ResponseError ErrorOf(const Response& response) {
   char buffer[1024];
   absl::string_view head = "untouched";
-  const ResponseError error = WriteResponseHead(response, {}, absl::MakeSpan(buffer), &head);
+  const ResponseError error =
+      WriteResponseHead(response, Persistence::kClose, absl::MakeSpan(buffer), &head);
   if (error != ResponseError::kNone) {
     EXPECT_EQ(head, "untouched");
   }
@@ -44,18 +47,35 @@ TEST(ResponseTest, HeadHasTheLengthOfTheContent) {
 
 TEST(ResponseTest, ConnectionSaysWhatBecomesOfIt) {
   const Response ok = {.status = 200};
-  EXPECT_EQ(Write(ok, {.persistence = Persistence::kImplied}),
-            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(Write(ok, {.persistence = Persistence::kKeepAlive}),
+  EXPECT_EQ(Write(ok, Persistence::kImplied), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(Write(ok, Persistence::kKeepAlive),
             "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n");
   const Response upgrade = {.status = 426};
   for (const auto& [persistence, connection] :
        {std::pair(Persistence::kImplied, "Upgrade"),
         std::pair(Persistence::kClose, "Upgrade, close"),
         std::pair(Persistence::kKeepAlive, "Upgrade, keep-alive")}) {
-    EXPECT_EQ(Write(upgrade, {.persistence = persistence, .upgrade = "websocket"}),
+    EXPECT_EQ(Write(upgrade, persistence),
               absl::StrCat("HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: ",
                            connection, "\r\nContent-Length: 0\r\n\r\n"));
+  }
+}
+
+// RFC 9112 section 9.3.
+TEST(ResponseTest, PersistenceIsTheClientsToAskFor) {
+  for (const auto& [version, connection, persistence] :
+       {std::tuple("1.1", "", Persistence::kImplied),
+        std::tuple("1.1", "Connection: keep-alive\r\n", Persistence::kImplied),
+        std::tuple("1.1", "Connection: close\r\n", Persistence::kClose),
+        std::tuple("1.1", "Connection: x, CLOSE\r\n", Persistence::kClose),
+        std::tuple("1.0", "", Persistence::kClose),
+        std::tuple("1.0", "Connection: Keep-Alive\r\n", Persistence::kKeepAlive),
+        std::tuple("1.0", "Connection: keep-alive, close\r\n", Persistence::kClose)}) {
+    const std::string text =
+        absl::StrCat("GET / HTTP/", version, "\r\nHost: a\r\n", connection, "\r\n");
+    RequestHead head;
+    ASSERT_EQ(RequestHeadParser().Parse(text, &head).status, ParseStatus::kDone) << text;
+    EXPECT_EQ(PersistenceOf(head), persistence) << text;
   }
 }
 
@@ -119,7 +139,7 @@ TEST(ResponseTest, SpaceAtMinusOneZeroPlusOne) {
   for (const int more : {-1, 0, 1}) {
     std::string buffer(size + static_cast<size_t>(more + 1) - 1, '\0');
     absl::string_view head;
-    EXPECT_EQ(WriteResponseHead(response, {}, absl::MakeSpan(buffer), &head),
+    EXPECT_EQ(WriteResponseHead(response, Persistence::kClose, absl::MakeSpan(buffer), &head),
               more < 0 ? ResponseError::kNoSpace : ResponseError::kNone);
     EXPECT_EQ(head.size(), more < 0 ? 0u : size);
   }

@@ -5,22 +5,13 @@
 #include <optional>
 
 #include "absl/strings/match.h"
+#include "http/core/grammar.h"
 
 namespace halfpipe::websocket {
 namespace {
 
 constexpr absl::string_view kOrigin = "Origin";
 constexpr absl::string_view kNull = "null";
-
-bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// RFC 3986 section 3.1.
-bool IsScheme(absl::string_view text) {
-  return !text.empty() && IsAlpha(text.front()) &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return IsAlpha(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-         });
-}
 
 }  // namespace
 
@@ -34,7 +25,7 @@ uint16_t Origin::port() const {
 bool ParseOrigin(absl::string_view text, Origin* out) {
   constexpr absl::string_view kBehindScheme = "://";
   const size_t colon = text.find(':');
-  if (colon == absl::string_view::npos || !IsScheme(text.substr(0, colon))) return false;
+  if (colon == absl::string_view::npos || !http::IsValidScheme(text.substr(0, colon))) return false;
   if (!absl::StartsWith(text.substr(colon), kBehindScheme)) return false;
   Origin parsed;
   parsed.scheme = text.substr(0, colon);

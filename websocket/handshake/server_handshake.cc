@@ -132,9 +132,9 @@ absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_vi
   return Finish(writer);
 }
 
-void CompleteRefusal(http::Response* response) {
+void CompleteRefusal(http::Response* response, absl::string_view allow) {
   if (response->status == 405 && !HasField(*response, "Allow")) {
-    response->fields.push_back({"Allow", "GET"});
+    response->fields.push_back({"Allow", std::string(allow)});
   }
   if (response->status == 426 && !HasField(*response, "Sec-WebSocket-Version")) {
     response->fields.push_back({"Sec-WebSocket-Version", "13"});

@@ -67,7 +67,7 @@ absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_vi
 
 // The same for a refusal with fields and content of the caller's: adds to `response` what its status
 // asks for and it does not have. It is written by http::WriteResponseHead().
-void CompleteRefusal(http::Response* response);
+void CompleteRefusal(http::Response* response, absl::string_view allow = "GET");
 
 }  // namespace halfpipe::websocket
 

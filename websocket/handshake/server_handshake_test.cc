@@ -254,6 +254,13 @@ TEST(WriteAcceptanceTest, FieldsOfTheHandshakeAreNotTheCallers) {
   }
 }
 
+TEST(CompleteRefusalTest, NamesTheMethodsThereAre) {
+  http::Response response = {.status = 405};
+  CompleteRefusal(&response, "GET, HEAD");
+  ASSERT_EQ(response.fields.size(), 1u);
+  EXPECT_EQ(response.fields[0], (http::OwnedField{"Allow", "GET, HEAD"}));
+}
+
 TEST(CompleteRefusalTest, AddsWhatTheStatusAsksForAndIsNotThere) {
   http::Response response = {.status = 405};
   CompleteRefusal(&response);

@@ -34,6 +34,13 @@ bool HasValidOffer(const http::HeaderList& fields) {
   return count > 0 && IsValidOffer(absl::MakeConstSpan(names, count));
 }
 
+bool IsOffered(const http::HeaderList& fields, absl::string_view name) {
+  for (const absl::string_view offered : fields.Members(kProtocolField)) {
+    if (offered == name) return true;
+  }
+  return false;
+}
+
 absl::string_view ChooseSubprotocol(const http::HeaderList& fields,
                                     absl::Span<const absl::string_view> supported) {
   for (absl::string_view name : fields.Members(kProtocolField)) {

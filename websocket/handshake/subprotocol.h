@@ -17,6 +17,9 @@ namespace halfpipe::websocket {
 // field, or 1..64 members, tokens, none twice. Allocates nothing.
 [[nodiscard]] bool HasValidOffer(const http::HeaderList& fields);
 
+// Whether the request offers `name`.
+[[nodiscard]] bool IsOffered(const http::HeaderList& fields, absl::string_view name);
+
 // The first name of the request's offer that is among `supported`: the client's order is its
 // preference. Empty if there is none, which means that no subprotocol is spoken. The result is
 // a view of `supported`.

@@ -62,6 +62,13 @@ TEST(SubprotocolTest, TheClientsOrderDecides) {
   EXPECT_EQ(ChooseSubprotocol(Fields(""), {"a"}), "");
 }
 
+TEST(SubprotocolTest, WhatIsOffered) {
+  const std::string section = "Sec-WebSocket-Protocol: c, b\r\nSec-WebSocket-Protocol: a\r\n";
+  for (const char* name : {"a", "b", "c"}) EXPECT_TRUE(IsOffered(Fields(section), name));
+  EXPECT_FALSE(IsOffered(Fields(section), "A"));
+  EXPECT_FALSE(IsOffered(Fields(""), ""));
+}
+
 // What is above 64 members is not looked at.
 TEST(HasValidOfferTest, HundredThousandMembers) {
   std::string section = "Sec-WebSocket-Protocol: ";
