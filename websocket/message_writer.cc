@@ -60,7 +60,7 @@ absl::Status MessageWriter::Put(absl::Span<const IoSlice> slices, bool last, Dea
     finished_ = last;
   }
   // What has failed for good stays open until the writer's end: nothing may go in its place.
-  stream_->EndPiece(/*open=*/begun_ && !finished_);
+  stream_->EndPiece(/*open=*/begun_ && !finished_, status);
   return status;
 }
 

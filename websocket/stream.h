@@ -279,6 +279,7 @@ class Stream final : public MessageSocket {
   absl::Status InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
                             InflateSink* sink);
   absl::Status InflateAndDrop(absl::Span<const uint8_t> in, bool last, Opcode opcode);
+  absl::StatusOr<absl::Span<const uint8_t>> PendingPayload();
   absl::Status DropPending();
   absl::Status FeedInflater(ReceiveEvent* event, Deadline deadline);
   absl::Status InflatePart(absl::Span<uint8_t> memory, MessagePart* part, ReceiveEvent* event,
@@ -330,10 +331,9 @@ class Stream final : public MessageSocket {
   // Sending, stream_send.cc.
   absl::Status LockSend(Deadline deadline);
   absl::Status LockPiece(Deadline deadline);
-  absl::Status WaitForLock(Waiter* waiter, Deadline deadline);
   void UnlockSend();
   void PassSendLock();
-  void EndPiece(bool open);
+  void EndPiece(bool open, const absl::Status& sent);
   void AbandonMessage();
   absl::Status CheckMaySend() const;
   absl::Status SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,

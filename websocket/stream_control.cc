@@ -199,7 +199,9 @@ void Stream::NoticeUnread(int64_t now) {
 Deadline Stream::WatchIdle(int64_t now) {
   if (peer_close_met_ || close_state_.close_sent()) return Deadline::Never();
   int64_t since = control_->message_nanos;
-  // A message that is on its way, or that nobody has taken yet, is one.
+  // One that is being sent is one, though it may take its time; the sender has a bound of its own.
+  if (sending_) since = now;
+  // So is one that is on its way, or that nobody has taken yet.
   if (receiver_.in_message() || control_->unread) since = std::max(since, control_->heard_nanos);
   const Deadline idle = After(since, options_.idle_time_max);
   if (!idle.ExpiredAt(now)) return idle;

@@ -327,6 +327,18 @@ TEST_F(StreamControlTest, AWriterOfAPeerThatHasVanishedComesOut) {
   EXPECT_EQ(end, kDead);
 }
 
+// The program may be at work on it, and a view is good until the next receive.
+TEST_F(StreamControlTest, AViewOutlivesTheConnection) {
+  Connect(Live(0, 100));
+  FromPeer(FromClient().Text("in two", WireBuilder::kMore).Continuation(" pieces"));
+  auto message = stream_->ReceiveView(kNow);
+  ASSERT_TRUE(message.ok() && message->has_value());
+  Sleep(absl::Seconds(101));
+  EXPECT_EQ(stream_->failure(), ECONNRESET);
+  EXPECT_EQ((*message)->text(), "in two pieces");
+  EXPECT_EQ(Error(stream_->ReceiveView(kNow).status()), kDead);
+}
+
 TEST_F(StreamControlTest, ARestingConnectionToAPeerThatHasVanishedIsToldToo) {
   Connect(Live(30, 100));
   int readable = 0;
@@ -515,6 +527,39 @@ TEST_F(StreamControlTest, AMessageUnderWayIsNoIdleness) {
   FromPeer(FromClient().Text("not read"));
   Sleep(absl::Seconds(500));
   EXPECT_EQ(ToPeer(), "");
+}
+
+TEST_F(StreamControlTest, ASendThatTakesItsTimeIsNoIdleness) {
+  PairOptions pair;
+  pair.capacity_bytes = 100;
+  Connect(Idle(60), pair);
+  const std::string text(1000, 'x');
+  absl::Status sent = ErrnoStatus(EAGAIN, "not yet");
+  ASSERT_THAT(bundle_.Go([&] { sent = stream_->SendText(text, kNever); }), IsOk());
+  std::string heard;
+  for (int i = 0; i < 20 && !sent.ok(); ++i) {
+    Sleep(absl::Seconds(50));
+    heard += ToPeer();
+  }
+  EXPECT_THAT(sent, IsOk());
+  heard += ToPeer();
+  EXPECT_EQ(heard, FromServer().Text(text).str());
+}
+
+// A send that finds no room says nothing to the peer.
+TEST_F(StreamControlTest, ASendThatFailsIsIdleness) {
+  PairOptions pair;
+  pair.capacity_bytes = 10;
+  Options options = Idle(60);
+  options.close_time_max = absl::Seconds(5);
+  Connect(options, pair);
+  ASSERT_THAT(stream_->SendText("12345678", kNow), IsOk());
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_EQ(stream_->failure(), 0);
+    EXPECT_FALSE(stream_->SendText("x", kNow).ok());
+    Sleep(absl::Seconds(10));
+  }
+  EXPECT_EQ(stream_->failure(), ECONNRESET);
 }
 
 TEST_F(StreamControlTest, ACloseForIdlenessIsNotWaitedForForEver) {

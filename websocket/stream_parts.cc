@@ -168,6 +168,15 @@ absl::Status Stream::FeedInflater(ReceiveEvent* event, Deadline deadline) {
   return status;
 }
 
+// The payload that came and is not inflated yet, where it lies: in a stream that may have broken
+// since, by a send.
+absl::StatusOr<absl::Span<const uint8_t>> Stream::PendingPayload() {
+  if (deflate_->pending == 0) return absl::Span<const uint8_t>();
+  const auto bytes = lower_->Peek(0, Deadline::Immediately());
+  if (!bytes.ok()) return bytes.status();
+  return bytes->first(deflate_->pending);
+}
+
 // Goes on with the message that is being inflated until there is a part of it, or its end.
 absl::Status Stream::InflatePart(absl::Span<uint8_t> memory, MessagePart* part, ReceiveEvent* event,
                                  Deadline deadline) {
@@ -179,9 +188,9 @@ absl::Status Stream::InflatePart(absl::Span<uint8_t> memory, MessagePart* part, 
   Deflate& state = *deflate_;
   size_t size = 0;
   for (;;) {
-    absl::Span<const uint8_t> in;
-    if (state.pending > 0) in = lower_->Peek(0, Deadline::Immediately())->first(state.pending);
-    const Inflater::Result result = state.inflater.Inflate(in, state.ending, memory.subspan(size));
+    const absl::StatusOr<absl::Span<const uint8_t>> in = PendingPayload();
+    if (!in.ok()) return in.status();
+    const Inflater::Result result = state.inflater.Inflate(*in, state.ending, memory.subspan(size));
     if (result.consumed > 0) {
       lower_->Consume(result.consumed);
       NoteBuffered();
@@ -231,10 +240,10 @@ absl::Status Stream::InflatePart(absl::Span<uint8_t> memory, MessagePart* part, 
 // the message has come to its end.
 absl::Status Stream::DropPending() {
   Deflate& state = *deflate_;
-  absl::Span<const uint8_t> in;
-  if (state.pending > 0) in = lower_->Peek(0, Deadline::Immediately())->first(state.pending);
-  absl::Status status = InflateAndDrop(in, state.ending, state.opcode);
-  if (!in.empty()) lower_->Consume(in.size());
+  const absl::StatusOr<absl::Span<const uint8_t>> in = PendingPayload();
+  if (!in.ok()) return in.status();
+  absl::Status status = InflateAndDrop(*in, state.ending, state.opcode);
+  if (!in->empty()) lower_->Consume(in->size());
   NoteBuffered();
   state.pending = 0;
   state.ending = false;

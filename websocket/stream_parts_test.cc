@@ -518,5 +518,29 @@ TEST_F(StreamPartsTest, MixesWithOtherReceives) {
   }
 }
 
+// What a part has left of its payload is in the lower stream, which a send may have broken since.
+TEST_F(StreamPartsTest, TheConnectionBreaksBetweenParts) {
+  for (const bool drop : {false, true}) {
+    PairOptions pair;
+    pair.send_tail_bytes_max = 10;
+    Connect(WithDeflate(), pair);
+    // 1,000 bytes that are not compressed (RFC 1951 section 3.2.4), so that most of them are left.
+    const std::string stored =
+        Bytes({0x00, 0xe8, 0x03, 0x17, 0xfc}) + std::string(1000, 'x') + Bytes({0x00});
+    FromPeer(FromClient().Frame({.first_byte = 0xc1, .payload = stored}));
+    EXPECT_EQ(Part(10), "[xxxxxxxxxx");
+    const std::string tail(20, 't');
+    const IoSlice slice(tail);
+    while (stream_->lower()->Write(absl::MakeConstSpan(&slice, 1), false, kNow).ok()) {
+    }
+    EXPECT_THAT(stream_->lower()->WriteTail(absl::MakeConstSpan(&slice, 1)), IsErrno(ECONNRESET));
+    if (drop) {
+      EXPECT_THAT(stream_->Discard(kNow), IsErrno(ECONNRESET));
+    } else {
+      EXPECT_EQ(Part(10), absl::StrCat("errno ", ECONNRESET));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace halfpipe::websocket

@@ -75,7 +75,10 @@ absl::Status Stream::BeginReceive(bool by_parts) {
     return ErrnoStatus(error, "the coroutine is being cancelled");
   }
   if (receiving_) return ErrnoStatus(EBUSY, "another coroutine is receiving");
-  if (failure_ != 0) return Failure();
+  if (failure_ != 0) {
+    aside_.Clear();
+    return Failure();
+  }
   ReleaseView();
   if (by_parts != bounds_by_parts_) SetMessageBounds(by_parts);
   receiving_ = true;
@@ -97,6 +100,7 @@ void Stream::SettleReceive(absl::Status* status) {
   } else if (error == EBADF && !aborted_) {
     *status = Failure();  // The lower stream was broken by us.
   }
+  if (failure_ != 0) aside_.Clear();
 }
 
 // Whether `slices` can take what an interrupted call has left behind. Asked before the receiver is,
@@ -263,7 +267,7 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
       status = NextDataEvent(event, deadline);
     }
     if (!status.ok()) {
-      if (WasInterrupted(status)) Interrupted(slices, received);
+      if (failure_ == 0 && WasInterrupted(status)) Interrupted(slices, received);
       return failure_ == ENOMEM ? Failure() : status;
     }
   }
@@ -273,9 +277,11 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
 // Takes at least one byte of payload into `piece`; a null one drops them.
 absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* taken,
                                Deadline deadline) {
-  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(piece.size, frame_bytes_left));
-  // A stream that does not read ahead brings what it is asked for, which must then be all of it.
+  size_t wanted = static_cast<size_t>(std::min<uint64_t>(piece.size, frame_bytes_left));
+  // A stream that does not read ahead brings what it is asked for, all of it: not so much at a time
+  // that nothing is heard of the peer for long.
   const bool reads_ahead = lower_->reads_ahead();
+  if (!reads_ahead) wanted = std::min(wanted, Bytestream::kPeekMax);
   const bool direct = wanted >= kDirectReadBytesMin || !reads_ahead;
   if (piece.data != nullptr && direct && lower_->buffered() == 0) {
     const absl::Span<uint8_t> destination(piece.data, wanted);
@@ -287,7 +293,7 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
     *taken = *count;
     return absl::OkStatus();
   }
-  auto bytes = lower_->Peek(reads_ahead ? 1 : std::min(wanted, Bytestream::kPeekMax), deadline);
+  auto bytes = lower_->Peek(reads_ahead ? 1 : wanted, deadline);
   if (!bytes.ok()) return bytes.status();
   if (bytes->empty()) return EndOfStream();
   const absl::Span<uint8_t> from = bytes->first(std::min(bytes->size(), wanted));

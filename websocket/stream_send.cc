@@ -61,7 +61,7 @@ absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Co
     status = ShouldCompress(size, compress) ? SendDeflated(type, slices, MayGather(size), deadline)
                                             : SendLocked(type, slices, MayGather(size), deadline);
     status = MendSend(std::move(status));
-    MarkMessage();
+    if (status.ok()) MarkMessage();
   }
   UnlockSend();
   runtime_->CountOperation();
@@ -144,9 +144,9 @@ void Stream::PassSendLock() {
 }
 
 // After LockPiece(), or LockSend() for the first piece. `open`: the message goes on.
-void Stream::EndPiece(bool open) {
+void Stream::EndPiece(bool open, const absl::Status& sent) {
   message_open_ = open;
-  MarkMessage();
+  if (sent.ok()) MarkMessage();
   UnlockSend();
   runtime_->CountOperation();
 }
