@@ -7,30 +7,24 @@ namespace halfpipe::websocket {
 bool ConnectionPermits::TryTake(absl::AnyInvocable<void()> when_free) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (free_ == 0) {
-    waiting_.push_back(std::move(when_free));
+    if (when_free) waiting_.push_back(std::move(when_free));
     return false;
   }
   --free_;
   return true;
 }
 
+// All of them, not one: whoever is called may be gone, or not want a permit any more, and could not
+// tell the next.
 void ConnectionPermits::GiveBack() {
-  absl::AnyInvocable<void()> next;
+  std::vector<absl::AnyInvocable<void()>> waiting;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++free_;
-    if (!waiting_.empty()) {
-      next = std::move(waiting_.front());
-      waiting_.pop_front();
-    }
+    waiting.swap(waiting_);
   }
-  // Outside of the lock: it posts to another thread.
-  if (next) next();
-}
-
-size_t ConnectionPermits::free() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return free_;
+  // Outside of the lock: they post to other threads.
+  for (absl::AnyInvocable<void()>& when_free : waiting) when_free();
 }
 
 }  // namespace halfpipe::websocket

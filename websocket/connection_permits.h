@@ -2,8 +2,8 @@
 #define HALFPIPE_WEBSOCKET_CONNECTION_PERMITS_H_
 
 #include <cstddef>
-#include <deque>
 #include <mutex>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 
@@ -17,18 +17,17 @@ class ConnectionPermits {
   ConnectionPermits(const ConnectionPermits&) = delete;
   ConnectionPermits& operator=(const ConnectionPermits&) = delete;
 
-  // Takes one, and true; else keeps `when_free`, which is called once, by whichever thread gives a
-  // permit back, after those that wait already. It does not have the permit then: it may try again.
+  // Takes one, and true; else keeps `when_free`, unless it is empty. Whichever thread gives a permit
+  // back next calls all that are kept, once each; they may use this object. They do not have the
+  // permit then: they may try again, and some find it gone.
   bool TryTake(absl::AnyInvocable<void()> when_free);
 
   void GiveBack();
 
-  size_t free() const;
-
  private:
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   size_t free_;
-  std::deque<absl::AnyInvocable<void()>> waiting_;
+  std::vector<absl::AnyInvocable<void()>> waiting_;
 };
 
 }  // namespace halfpipe::websocket
