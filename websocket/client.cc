@@ -61,9 +61,16 @@ bool Client::ParseTarget(absl::string_view url, Target* target) {
   return true;
 }
 
+absl::Status Client::CheckOptions() const {
+  // Compression too, though only an agreement makes the stream look at it.
+  if (IsValid(options_.stream) && IsValid(options_.stream.deflate)) return absl::OkStatus();
+  return ErrnoStatus(EINVAL, "options of the stream are out of range");
+}
+
 absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, Deadline deadline) {
   response_ = ClientResponse();
   response_.url = std::string(url);
+  if (absl::Status status = CheckOptions(); !status.ok()) return status;
   http::RedirectChain chain(url, options_.redirects_max);
   for (;;) {
     Target target;
@@ -100,6 +107,7 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::ConnectOver(BytestreamPtr lower,
   response_ = ClientResponse();
   response_.url = std::string(url);
   response_.connected = true;
+  if (absl::Status status = CheckOptions(); !status.ok()) return status;
   Target target;
   if (!ParseTarget(url, &target)) return ErrnoStatus(EINVAL, "not a URL of a WebSocket");
   std::string location;

@@ -108,7 +108,7 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // A new connection. On failure nothing is left of it.
-  //   EINVAL       not such a URL, or options that may not be sent
+  //   EINVAL       not such a URL, or options that are out of range or not to be sent
   //   EADDRNOTAVAIL, EHOSTUNREACH, ECONNREFUSED, ...  as TcpConnectByName(), UnixConnect() and
   //                Socks5ConnectByName(), or what `dial` gives
   //   EACCES       the server refused, or redirected to where it is not followed: response() has
@@ -133,6 +133,7 @@ class Client {
 
   static bool ParseTarget(absl::string_view url, Target* target);
   absl::StatusOr<BytestreamPtr> Dial(const Target& target, Deadline deadline);
+  absl::Status CheckOptions() const;
   absl::StatusOr<BytestreamPtr> DialProxy(const Target& target, Deadline deadline);
   absl::StatusOr<BytestreamPtr> AddTls(BytestreamPtr lower, const Target& target,
                                        Deadline deadline);

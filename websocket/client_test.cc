@@ -139,6 +139,29 @@ TEST_F(ClientTest, UrlsThatAreNone) {
   EXPECT_THAT(net_.dialled, IsEmpty());
 }
 
+// Nobody is dialled for a stream that could not be made.
+TEST_F(ClientTest, OptionsOutOfRange) {
+  Server server(&runtime_, {});
+  server.Handle("/x", EchoHandler());
+  ASSERT_TRUE(server.Start().ok());
+  net_.Add("a.example", &server);
+  for (int i = 0; i < 3; ++i) {
+    ClientOptions options = net_.Options();
+    if (i == 0) options.stream.send_frame_bytes_max = 0;
+    if (i == 1) options.stream.ping_after_idle = options.stream.dead_after = absl::Seconds(1);
+    if (i == 2) options.stream.deflate.client_max_window_bits = 7;
+    Client client(&runtime_, std::move(options));
+    EXPECT_EQ(StatusErrno(client.Connect("ws://a.example/x", Soon()).status()), EINVAL) << i;
+    EXPECT_EQ(
+        StatusErrno(client.ConnectOver(ConnectPair(&runtime_, &server), "ws://a.example/x", Soon())
+                        .status()),
+        EINVAL)
+        << i;
+  }
+  EXPECT_THAT(net_.dialled, IsEmpty());
+  EXPECT_EQ(server.counts().upgraded, 0u);
+}
+
 TEST_F(ClientTest, ARefusalIsHandedOn) {
   Server server(&runtime_, {});
   Handler handler;
