@@ -129,9 +129,18 @@ absl::Status Server::Start() {
       options.connections_per_thread_max == 0 || options.plain_requests_max == 0) {
     return ErrnoStatus(EINVAL, "a server needs a place for one of each");
   }
+  for (const absl::Duration time :
+       {options.handshake_time, options.message_time, options.keep_alive_time,
+        options.connection.send_time, options.connection.close_time}) {
+    if (time <= absl::ZeroDuration()) return ErrnoStatus(EINVAL, "a bound in time is not above 0");
+  }
+  if (!IsValid(ConnectionOptions(options, Options()))) {
+    return ErrnoStatus(EINVAL, "ping_after_idle and dead_after are out of range");
+  }
   if (!IsValid(options.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
-  const auto valid = [](const Handler& handler) {
-    return IsValid(handler.options) && IsValid(handler.options.deflate) && IsValid(handler.origin);
+  const auto valid = [&options](const Handler& handler) {
+    return IsValid(handler.options) && IsValid(ConnectionOptions(options, handler.options)) &&
+           IsValid(handler.options.deflate) && IsValid(handler.origin);
   };
   if (!plan_->handlers.AllOf(valid)) {
     return ErrnoStatus(EINVAL, "a handler's options or origins are out of range");

@@ -21,6 +21,15 @@ std::vector<absl::string_view> ViewsOf(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+Options ConnectionOptions(const ServerOptions& server, Options options) {
+  if (options.ping_after_idle == absl::InfiniteDuration() &&
+      options.dead_after == absl::InfiniteDuration()) {
+    options.ping_after_idle = server.ping_after_idle;
+    options.dead_after = server.dead_after;
+  }
+  return options;
+}
+
 void ServerThread::RunHandshake(Connection* connection) {
   connection->coroutine_ = runtime_->current();
   absl::Status status =
@@ -97,13 +106,9 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   }
   connection->resource_ = std::move(result.resource);
   connection->subprotocol_ = std::move(result.subprotocol);
-  Options stream_options = StreamOptions(options, result, handler->options);
-  if (stream_options.ping_after_idle == absl::InfiniteDuration() &&
-      stream_options.dead_after == absl::InfiniteDuration()) {
-    stream_options.ping_after_idle = plan_->options.ping_after_idle;
-    stream_options.dead_after = plan_->options.dead_after;
-  }
-  OpenConnection(connection, handler, stream_options);
+  OpenConnection(
+      connection, handler,
+      ConnectionOptions(plan_->options, StreamOptions(options, result, handler->options)));
   return absl::OkStatus();
 }
 

@@ -588,6 +588,21 @@ TEST_F(ServerTest, StartAndOptionsAreChecked) {
     Server server(&runtime_, options);
     EXPECT_EQ(StatusErrno(server.Start()), EINVAL);
   }
+  for (const absl::Duration time : {absl::ZeroDuration(), absl::Seconds(-1)}) {
+    for (int i = 0; i < 7; ++i) {
+      ServerOptions options;
+      if (i == 0) options.handshake_time = time;
+      if (i == 1) options.message_time = time;
+      if (i == 2) options.keep_alive_time = time;
+      if (i == 3) options.connection.close_time = time;
+      if (i == 4) options.connection.send_time = time;
+      if (i == 5) options.ping_after_idle = time;
+      if (i == 6) options.dead_after = options.ping_after_idle + time;  // the ping comes first
+      Server server(&runtime_, options);
+      server.Handle("/", EchoHandler());
+      EXPECT_EQ(StatusErrno(server.Start()), EINVAL) << i << " " << time;
+    }
+  }
   static constexpr absl::string_view kNoOrigin[] = {"page.example"};
   static constexpr absl::string_view kNoHost[] = {"no host"};
   for (int i = 0; i < 4; ++i) {

@@ -245,18 +245,19 @@ void ServerThread::RunMessages(Connection* connection) {
 absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* connection,
                                                                  MessageAssembly* assembly) {
   Stream& stream = *connection->stream_;
-  Deadline deadline = Deadline::Immediately();  // until there is part of a message
+  bool begun = false;  // there is part of a message
+  Deadline deadline = Deadline::Immediately();
   for (;;) {
     const auto part = stream.ReceivePartView(deadline);
     const bool interrupted = !part.ok() && StatusErrno(part.status()) == ETIMEDOUT;
-    if (!part.ok() && (!interrupted || !deadline.is_immediate() || stream.at_message_boundary())) {
+    if (!part.ok() && (!interrupted || begun || stream.at_message_boundary())) {
       return part.status();
     }
     if (part.ok() && !part->has_value()) return std::optional<MessageView>();
     if (part.ok() && (*part)->first && (*part)->last) {
       return std::optional<MessageView>(MessageView{(*part)->type, (*part)->payload});
     }
-    if (deadline.is_immediate()) {
+    if (!std::exchange(begun, true)) {
       deadline = std::min(Deadline::In(plan_->options.message_time), connection->close_deadline_);
     }
     if (!part.ok()) continue;

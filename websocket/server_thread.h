@@ -44,6 +44,9 @@ struct ServerPlan {
   ConnectionPermits permits;
 };
 
+// Those of a connection whose handler has `options`: what belongs to the server is put in.
+Options ConnectionOptions(const ServerOptions& server, Options options);
+
 // The part of a Server that lives on one runtime: its connections and all that happens to them. For
 // the thread of that runtime, but for what says otherwise. Server is what users see.
 class ServerThread final : private ConnectionHost {
