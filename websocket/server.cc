@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "bytestream/base/check.h"
@@ -148,9 +149,18 @@ absl::Status Server::Start() {
   started_ = true;
   if (runtime_ != nullptr) {
     here_ = std::make_unique<ServerThread>(plan_.get(), runtime_, 0, links_[0]);
-    running_[0] = here_.get();
     absl::Status status = ListenOn(here_.get(), 0);
-    if (!status.ok()) EndHere();
+    std::optional<Deadline> drain;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      running_[0] = here_.get();
+      drain = WantedDrain();
+    }
+    if (!status.ok()) {
+      EndHere();
+    } else if (drain.has_value()) {
+      here_->Drain(*drain);
+    }
     return status;
   }
   for (size_t i = 0; i < links_.size(); ++i) {
@@ -190,7 +200,7 @@ void Server::RunThread(size_t index) {
     running_[index] = &thread;
     start_status_.Update(status);
     ++begun_;
-    if (drain_wanted_) thread.Drain(Deadline::AtNanos(drain_nanos_));
+    if (const auto drain = WantedDrain(); drain.has_value()) thread.Drain(*drain);
     changed_.notify_all();
   }
   static_cast<void>(thread.WaitDrained(Deadline::Never()));
@@ -199,6 +209,15 @@ void Server::RunThread(size_t index) {
   running_[index] = nullptr;
   ++ended_;
   changed_.notify_all();
+}
+
+// What Drain() has asked for before there was a thread to tell. On the clock of the current runtime,
+// which may be simulated. Under mutex_.
+std::optional<Deadline> Server::WantedDrain() const {
+  if (!drain_wanted_) return std::nullopt;
+  if (drain_nanos_ == INT64_MAX) return Deadline::Never();
+  const int64_t nanos = drain_nanos_ - Clock::System().NowNanos();
+  return nanos <= 0 ? Deadline::Immediately() : Deadline::In(absl::Nanoseconds(nanos));
 }
 
 void Server::KeepCounts(const ServerThread& thread) { thread.counters().AddTo(&ended_counts_); }
@@ -226,7 +245,7 @@ absl::Status Server::Run() {
 
 void Server::Drain(absl::Duration bound) {
   const bool at_once = bound <= absl::ZeroDuration();
-  if (runtime_ != nullptr && runtime_ == Runtime::CurrentOrNull()) {
+  if (runtime_ != nullptr && runtime_ == Runtime::CurrentOrNull() && started_) {
     if (here_ != nullptr) here_->Drain(at_once ? Deadline::Immediately() : Deadline::In(bound));
     return;
   }
@@ -259,15 +278,12 @@ void Server::Stop() {
 // On the caller's runtime.
 void Server::EndHere() {
   if (here_ == nullptr) return;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    running_[0] = nullptr;
-  }
   here_->Drain(Deadline::Immediately());
   here_->Join();
   const std::unique_ptr<ServerThread> ending = std::move(here_);
   const std::lock_guard<std::mutex> lock(mutex_);
   KeepCounts(*ending);
+  running_[0] = nullptr;
 }
 
 // ---- Connections from outside ------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,7 @@ class Server {
   void RunThread(size_t index);
   absl::Status ListenOn(ServerThread* thread, size_t index);
   void EndHere();
+  std::optional<Deadline> WantedDrain() const;
   void KeepCounts(const ServerThread& thread);
 
   const std::unique_ptr<Plan> plan_;

@@ -179,6 +179,53 @@ TEST_F(ServerDrainTest, StopIsNow) {
   EXPECT_EQ(client->peer_close()->code, 1001);
 }
 
+// A handler that is told and does not return is counted once.
+TEST_F(ServerDrainTest, WhoIsBrokenTwiceIsCountedOnce) {
+  Server server(&runtime_, {});
+  bool cancelled = false;
+  server.Handle("/", {.session = [&](Connection& c, Stream&) {
+                  cancelled = c.runtime()->SleepUntil(Deadline::Never()) == ECANCELED;
+                  // Its connection has been broken by the bound; now the end is at once.
+                  server.Drain(absl::ZeroDuration());
+                }});
+  ASSERT_TRUE(server.Start().ok());
+  auto client = OpenPair(&runtime_, &server, "/");
+  server.Drain(absl::Seconds(3));
+  EXPECT_TRUE(server.Wait(Soon()).ok());
+  server.Stop();
+  EXPECT_TRUE(cancelled);
+  EXPECT_EQ(server.counts().aborted, 1u);
+}
+
+// What has happened is in the counts while the server ends too.
+TEST_F(ServerDrainTest, CountsWhileItEnds) {
+  Server server(&runtime_, {});
+  uint64_t upgraded = 0;
+  server.Handle("/", {.session = [&](Connection& c, Stream&) {
+                  c.runtime()->SleepUntil(Deadline::Never());
+                  upgraded = server.counts().upgraded;
+                }});
+  ASSERT_TRUE(server.Start().ok());
+  auto client = OpenPair(&runtime_, &server, "/");
+  server.Stop();
+  EXPECT_EQ(upgraded, 1u);
+  EXPECT_EQ(server.counts().upgraded, 1u);
+}
+
+// A drain that comes before the start is not forgotten, whatever its bound.
+TEST_F(ServerDrainTest, BeforeTheStart) {
+  for (const absl::Duration bound :
+       {absl::ZeroDuration(), absl::Seconds(5), absl::InfiniteDuration()}) {
+    Server server(&runtime_, {});
+    server.Drain(absl::InfiniteDuration());
+    server.Drain(bound);
+    ASSERT_TRUE(server.Start().ok());
+    auto [client, theirs] = MakePair(&runtime_);
+    EXPECT_EQ(StatusErrno(server.Serve(std::move(theirs))), ECANCELED);
+    EXPECT_TRUE(server.Wait(Soon()).ok());
+  }
+}
+
 // A server that has not been started, and one without anything, come to their end too.
 TEST_F(ServerDrainTest, NothingToDrain) {
   { Server never_started(&runtime_, {}); }

@@ -429,7 +429,8 @@ void ServerThread::AbortAll() {
   for (Connection* it = connections_.Front(); it != nullptr;) {
     Connection* const connection = it;
     it = connections_.Next(it);
-    if (connection->state_ != State::kLingering) counters_.aborted.Add();
+    // One that is broken already has been counted, or was broken by its handler.
+    if (connection->state_ != State::kLingering && !connection->broken_) counters_.aborted.Add();
     Break(connection);
   }
 }
