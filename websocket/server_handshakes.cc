@@ -27,6 +27,7 @@ Options ConnectionOptions(const ServerOptions& server, Options options) {
     options.ping_after_idle = server.ping_after_idle;
     options.dead_after = server.dead_after;
   }
+  options.close_time_max = server.connection.close_time;
   return options;
 }
 

@@ -58,7 +58,8 @@ struct Handler {
   std::vector<std::string> subprotocols = {};
   // Whose web pages may connect.
   OriginPolicy origin = {};
-  // Limits, compression and manners of the connections here.
+  // Limits, compression and manners of the connections here. In place of close_time_max
+  // ServerOptions::connection.close_time counts, whatever has begun the end.
   Options options = {};
 };
 

@@ -380,6 +380,23 @@ TEST_F(ServerTest, IdleConnectionsAreClosed) {
   EXPECT_EQ(server.counts().open, 0u);
 }
 
+// The bound for closing is the server's, also where idleness has begun it.
+TEST_F(ServerTest, AnIdleCloseIsNotWaitedForLonger) {
+  ServerOptions options;
+  options.connection.close_time = absl::Seconds(3);
+  Server server(&runtime_, options);
+  Handler handler = LoggingHandler(&log_);
+  handler.options.idle_time_max = absl::Minutes(1);
+  server.Handle("/", std::move(handler));
+  ASSERT_TRUE(server.Start().ok());
+  auto client = OpenPair(&runtime_, &server, "/");
+  runtime_.SleepUntil(Deadline::In(absl::Milliseconds(62'999)));
+  EXPECT_EQ(server.counts().connections, 1u);
+  runtime_.SleepUntil(Deadline::In(absl::Milliseconds(2)));
+  EXPECT_EQ(server.counts().connections, 0u);
+  EXPECT_THAT(log_.lines, ElementsAre("open /", "close 1006  ECONNRESET"));
+}
+
 // A message that comes in parts is put together, whether it is compressed or not.
 TEST_F(ServerTest, MessagesInPieces) {
   Server server(&runtime_, {});
