@@ -17,7 +17,7 @@
 //   accepted   | none      | first byte: queued                 | handshake_time
 //   queued     | none      | a place is free: handshake, running| handshake_time, close_time
 //   handshake  | one       | 101: parked, queued or session     | answer: lingering; handshake_time
-//   parked     | none      | readable: queued                   | idle_time, close_time: queued
+//   parked     | none      | readable: queued                   | idle_time_max, close_time: queued
 //   running    | one       | at rest: parked; its turn is over: | Close, failure: lingering or gone;
 //              |           | queued                             | message_time
 //   session    | one       | the handler returns: parked        | as running
