@@ -50,8 +50,6 @@ class PathTable {
            std::all_of(prefixes_.begin(), prefixes_.end(), second);
   }
 
-  bool empty() const { return exact_.empty() && prefixes_.empty(); }
-
  private:
   std::vector<std::pair<std::string, T>> exact_;
   std::vector<std::pair<std::string, T>> prefixes_;  // the longest first

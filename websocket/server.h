@@ -126,7 +126,6 @@ class Server {
   // Of all threads, in sum.
   ServerCounts counts() const;
 
-  size_t thread_count() const { return links_.size(); }
   const ThreadLink::Ref& link(size_t thread) const { return links_[thread]; }
 
  private:

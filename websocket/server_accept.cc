@@ -17,10 +17,6 @@ namespace {
 // Before accept(2) is tried again that has found no descriptor or no memory.
 constexpr absl::Duration kShortagePause = absl::Milliseconds(100);
 
-// How long a connection on which nothing has come is kept once the server is draining: a request
-// that is on its way still gets its 503.
-constexpr absl::Duration kDrainGrace = absl::Seconds(1);
-
 }  // namespace
 
 absl::Status ServerThread::Listen(int fd, const TlsContext* tls) {

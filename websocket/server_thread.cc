@@ -413,7 +413,7 @@ void ServerThread::Drain(Deadline deadline) {
       if (it->open()) {
         static_cast<void>(it->Close(kCloseGoingAway, "the server is stopping"));
       } else if (it->state_ == State::kAccepted) {
-        it->timer_.Set(std::min(it->handshake_deadline_, Deadline::In(absl::Seconds(1))));
+        it->timer_.Set(std::min(it->handshake_deadline_, Deadline::In(kDrainGrace)));
       }
     }
     CheckDrained();

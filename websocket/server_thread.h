@@ -44,7 +44,7 @@ struct ServerPlan {
   ConnectionPermits permits;
 };
 
-// Those of a connection whose handler has `options`: what belongs to the server is put in.
+// Those of a connection whose handler has `options`: where the server has a say, with its own.
 Options ConnectionOptions(const ServerOptions& server, Options options);
 
 // The part of a Server that lives on one runtime: its connections and all that happens to them. For
@@ -80,6 +80,10 @@ class ServerThread final : private ConnectionHost {
   const ServerCounters& counters() const { return counters_; }
 
  private:
+  // How long a connection on which nothing has come is kept once the server is draining: a request
+  // that is on its way still gets its 503.
+  static constexpr absl::Duration kDrainGrace = absl::Seconds(1);
+
   struct ListenerEntry {
     EngineFd entry;
     const TlsContext* tls = nullptr;
