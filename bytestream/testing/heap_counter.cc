@@ -57,6 +57,33 @@ void InstallHooks() {
 }  // namespace
 }  // namespace halfpipe
 
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+
+// The thread sanitizer's hooks hear of what these take only when it is given back.
+extern "C" void* __interceptor_memalign(size_t alignment, size_t size);
+extern "C" void* __interceptor_aligned_alloc(size_t alignment, size_t size);
+extern "C" int __interceptor_posix_memalign(void** memory, size_t alignment, size_t size);
+
+extern "C" void* memalign(size_t alignment, size_t size) {
+  void* const memory = __interceptor_memalign(alignment, size);
+  if (memory != nullptr) halfpipe::OnMalloc(memory, size);
+  return memory;
+}
+
+extern "C" void* aligned_alloc(size_t alignment, size_t size) {
+  void* const memory = __interceptor_aligned_alloc(alignment, size);
+  if (memory != nullptr) halfpipe::OnMalloc(memory, size);
+  return memory;
+}
+
+extern "C" int posix_memalign(void** memory, size_t alignment, size_t size) {
+  const int error = __interceptor_posix_memalign(memory, alignment, size);
+  if (error == 0) halfpipe::OnMalloc(*memory, size);
+  return error;
+}
+
+#endif  // ABSL_HAVE_THREAD_SANITIZER
+
 #else
 
 extern "C" void* __libc_malloc(size_t size);

@@ -1,5 +1,7 @@
 #include "bytestream/testing/heap_counter.h"
 
+#include <malloc.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -12,6 +14,10 @@ namespace {
 
 // Through here no compiler can tell that memory is not used.
 void* volatile sink;
+
+struct alignas(128) Aligned {
+  char bytes[5000];
+};
 
 TEST(HeapCounterTest, CountsEveryWayToTakeMemory) {
   HeapCounter heap;
@@ -32,6 +38,20 @@ TEST(HeapCounterTest, CountsEveryWayToTakeMemory) {
   sink = memory = std::aligned_alloc(4096, 8192);
   EXPECT_GE(heap.bytes(), 8192u);
   std::free(memory);
+  EXPECT_EQ(heap.bytes(), 0u);
+  ASSERT_EQ(posix_memalign(&memory, 4096, 20'000), 0);
+  sink = memory;
+  EXPECT_GE(heap.bytes(), 20'000u);
+  std::free(memory);
+  EXPECT_EQ(heap.bytes(), 0u);
+  sink = memory = memalign(4096, 30'000);
+  EXPECT_GE(heap.bytes(), 30'000u);
+  std::free(memory);
+  auto* const aligned = new Aligned;
+  sink = aligned;
+  EXPECT_GE(heap.bytes(), sizeof(Aligned));
+  delete aligned;
+  EXPECT_EQ(heap.bytes(), 0u);
   const uint64_t before = heap.requests();
   auto made = std::make_unique<std::string>(200'000, 'x');
   sink = made->data();
