@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <string>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "http/content_io.h"
@@ -15,6 +14,7 @@
 #include "websocket/core/role.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/handshake/client_handshake.h"
+#include "websocket/handshake/deflate_terms.h"
 #include "websocket/upgrade.h"
 #include "websocket/upgrade_internal.h"
 
@@ -24,25 +24,6 @@ namespace {
 using upgrade_internal::NoMemory;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
-
-using DeflateOffers = absl::InlinedVector<DeflateOffer, 2>;
-
-// What a client asks for, the most wanted first.
-DeflateOffers OffersOf(const DeflateOptions& options) {
-  DeflateOffers offers;
-  if (!options.enabled) return offers;
-  DeflateOffer offer;
-  offer.client_no_context_takeover = options.client_no_context_takeover;
-  offer.client_max_window_bits = options.client_max_window_bits;
-  const DeflateOffer without_limits = offer;
-  offer.server_no_context_takeover = options.server_no_context_takeover;
-  if (options.server_max_window_bits < kMaxWindowBits) {
-    offer.server_max_window_bits = options.server_max_window_bits;
-  }
-  offers.push_back(offer);
-  if (options.fallback && !(offer == without_limits)) offers.push_back(without_limits);
-  return offers;
-}
 
 absl::Status SendRequest(Runtime* runtime, Bytestream* stream, const ClientUpgradeOptions& options,
                          absl::string_view key, const DeflateOffers& deflate_offers,
@@ -79,7 +60,7 @@ void Note(const http::ResponseHead& head, ClientUpgradeResult* result) {
 // Takes the rest of a refusal, whose head is still in front, and says what it was. Content that does
 // not come, or is malformed, changes nothing about the refusal.
 absl::Status Refused(Bytestream* stream, const http::ResponseHead& head, size_t head_size,
-                     const char* what, const ClientUpgradeOptions& options,
+                     absl::string_view what, const ClientUpgradeOptions& options,
                      ClientUpgradeResult* result, Deadline deadline) {
   absl::Status refused =
       ErrnoStatus(EACCES, absl::StrCat("the server answered ", head.status, ": ", what));

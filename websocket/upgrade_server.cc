@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "http/core/upgrade.h"
 #include "http/head_io.h"
 #include "websocket/core/role.h"
+#include "websocket/handshake/deflate_terms.h"
 #include "websocket/handshake/server_handshake.h"
 #include "websocket/handshake/subprotocol.h"
 #include "websocket/upgrade.h"
@@ -28,12 +30,8 @@ using upgrade_internal::NoMemory;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
 
-DeflatePolicy PolicyOf(const DeflateOptions& options) {
-  return {.server_no_context_takeover = options.server_no_context_takeover,
-          .client_no_context_takeover = options.client_no_context_takeover,
-          .server_max_window_bits = options.server_max_window_bits,
-          .client_max_window_bits = options.client_max_window_bits};
-}
+// Enough for each of WriteRefusal()'s.
+constexpr size_t kRefusalBytesMax = 256;
 
 // One connection up to its upgrade or its end.
 class ServerSide {
@@ -76,7 +74,10 @@ class ServerSide {
   }
 
   absl::Status HeadFailed(absl::Status status);
+  absl::Status SendRefusal(int status, absl::string_view head, absl::string_view body, int error,
+                           absl::string_view why);
   absl::Status Refuse(int status, int error, absl::string_view why);
+  absl::Status Misdirected();
   absl::Status RefuseAs(UpgradeDecision decision);
   absl::Status Misused(absl::string_view what);
   absl::Status AnswerPlain(const Request& request, bool* goes_on);
@@ -134,7 +135,7 @@ absl::Status ServerSide::HeadFailed(absl::Status status) {
   if (StatusErrno(status) != ETIMEDOUT || stream_->buffered() == 0) {
     return WithoutCleanEnd(std::move(status));
   }
-  char answer[256];
+  char answer[kRefusalBytesMax];
   const absl::Status sent =
       Write(WriteRefusal(408, absl::MakeSpan(answer)), "", Deadline::Immediately());
   if (sent.ok()) Note(408);
@@ -148,12 +149,12 @@ absl::Status ServerSide::Write(absl::string_view head, absl::string_view body, D
                         deadline);
 }
 
-// Answers with `status` and says why the handshake failed. The answer is a courtesy: whether it can
-// be sent does not change the outcome, but for the end of the time there is. The caller closes next.
-absl::Status ServerSide::Refuse(int status, int error, absl::string_view why) {
-  char answer[256];
-  const absl::Status sent =
-      Write(WriteRefusal(status, absl::MakeSpan(answer), Allow()), "", AnswerDeadline());
+// Sends an answer that refuses, and says why the handshake failed. The answer is a courtesy: whether
+// it can be sent does not change the outcome, but for the end of the time there is. The caller
+// closes next.
+absl::Status ServerSide::SendRefusal(int status, absl::string_view head, absl::string_view body,
+                                     int error, absl::string_view why) {
+  const absl::Status sent = Write(head, body, AnswerDeadline());
   const int send_error = StatusErrno(sent);
   if (send_error == ETIMEDOUT || send_error == ECANCELED) return sent;
   if (sent.ok()) Note(status);
@@ -161,6 +162,15 @@ absl::Status ServerSide::Refuse(int status, int error, absl::string_view why) {
       ErrnoStatus(error, absl::StrCat("upgrade refused with ", status, ": ", why));
   http::EndAfterAnswer(stream_);  // ends the life of what views of the head point to
   return refused;
+}
+
+absl::Status ServerSide::Refuse(int status, int error, absl::string_view why) {
+  char answer[kRefusalBytesMax];
+  return SendRefusal(status, WriteRefusal(status, absl::MakeSpan(answer), Allow()), "", error, why);
+}
+
+absl::Status ServerSide::Misdirected() {
+  return Refuse(421, EACCES, "the request is for another host");
 }
 
 // What a hook wants said cannot be said: the client is told that the fault is ours.
@@ -179,13 +189,7 @@ absl::Status ServerSide::RefuseAs(UpgradeDecision decision) {
   const http::ResponseError error =
       http::WriteResponseHead(response, http::Persistence::kClose, scratch.chars(), &head);
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
-  const absl::Status sent = Write(head, response.body, AnswerDeadline());
-  const int send_error = StatusErrno(sent);
-  if (send_error == ETIMEDOUT || send_error == ECANCELED) return sent;
-  if (sent.ok()) Note(response.status);
-  http::EndAfterAnswer(stream_);
-  return ErrnoStatus(EACCES, absl::StrCat("upgrade refused with ", response.status,
-                                          ": by the server's own choice"));
+  return SendRefusal(response.status, head, response.body, EACCES, "by the server's own choice");
 }
 
 absl::Status ServerSide::AnswerPlain(const Request& request, bool* goes_on) {
@@ -202,9 +206,7 @@ absl::Status ServerSide::AnswerPlain(const Request& request, bool* goes_on) {
   if (framing.kind != http::ContentKind::kNone) {
     return Refuse(413, EPROTO, "a plain request has content");
   }
-  if (!IsOurs(address)) {
-    return Refuse(421, EACCES, "the request is for another host");
-  }
+  if (!IsOurs(address)) return Misdirected();
   const http::Response response = (*plain_)(request.head);
   http::Persistence persistence = http::PersistenceOf(request.head);
   if (response.close || plain_requests_ + 1 >= options_.plain_requests_max) {
@@ -264,9 +266,7 @@ absl::Status ServerSide::Upgrade(const Request& request) {
   const ServerJudgement judgement = JudgeClientRequest(request.head, terms.subprotocols,
                                                        terms.deflate.enabled ? &policy : nullptr);
   if (!judgement.accepted()) return Refuse(judgement.status, EPROTO, judgement.what);
-  if (!IsOurs(judgement.address)) {
-    return Refuse(421, EACCES, "the request is for another host");
-  }
+  if (!IsOurs(judgement.address)) return Misdirected();
   const bool compares = terms.origin.kind == OriginPolicy::Kind::kSameOrigin;
   const OriginVerdict origin = JudgeOrigin(terms.origin, request.head.fields,
                                            judgement.address.authority, compares && IsSecure());

@@ -10,18 +10,7 @@ namespace halfpipe::http {
 namespace {
 
 bool IsRegName(absl::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      if (text.size() - i < 3 || !IsInClass(text[i + 1], kHexDigit) ||
-          !IsInClass(text[i + 2], kHexDigit)) {
-        return false;
-      }
-      i += 2;
-    } else if (!IsInClass(text[i], kRegNameChar)) {
-      return false;
-    }
-  }
-  return !text.empty();
+  return !text.empty() && IsPercentEncoded(text, kRegNameChar);
 }
 
 bool ParsePort(absl::string_view text, uint16_t* port) {

@@ -84,6 +84,23 @@ constexpr bool IsAllOfClass(absl::string_view text, uint8_t char_class) {
   return SpanOfClass(text, char_class) == text.size();
 }
 
+// Whether all of `text` is of `char_class`, which has no "%", or percent-encoded octets, each of them
+// complete (RFC 3986 section 2.1).
+constexpr bool IsPercentEncoded(absl::string_view text, uint8_t char_class) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      if (text.size() - i < 3 || !IsInClass(text[i + 1], kHexDigit) ||
+          !IsInClass(text[i + 2], kHexDigit)) {
+        return false;
+      }
+      i += 2;
+    } else if (!IsInClass(text[i], char_class)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // SP or HTAB: optional white space (RFC 9110 section 5.6.3).
 constexpr bool IsOws(char c) { return c == ' ' || c == '\t'; }
 

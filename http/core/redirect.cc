@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "http/core/authority.h"
 #include "http/core/grammar.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::http {
 namespace {

@@ -14,6 +14,7 @@
 #include "http/core/authority.h"
 #include "http/core/grammar.h"
 #include "http/core/redirect.h"
+#include "http/core/scheme.h"
 #include "http/core/url.h"
 
 namespace {

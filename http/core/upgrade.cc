@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "absl/strings/match.h"
+#include "http/core/content.h"
 #include "http/core/grammar.h"
 #include "http/core/header_list.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::http {
 namespace {
@@ -27,28 +29,18 @@ bool Offers(const HeaderList& fields, absl::string_view protocol) {
   return false;
 }
 
-bool RequestHasContent(const HeaderList& fields) {
-  if (fields.Has(kTransferEncoding)) return true;
-  return fields.Has(kContentLength) && fields.FindOnly(kContentLength) != absl::string_view("0");
-}
-
-// Takes scheme and "://" off an absolute target, if it is one of ours; else returns nothing.
-absl::string_view TakeScheme(absl::string_view* target) {
-  constexpr absl::string_view kBehindScheme = "://";
-  const absl::string_view scheme = target->substr(0, target->find(':'));
-  for (const absl::string_view known : {"http", "https", "ws", "wss"}) {
-    if (!absl::EqualsIgnoreCase(scheme, known)) continue;
-    if (!absl::StartsWith(target->substr(scheme.size()), kBehindScheme)) break;
-    target->remove_prefix(scheme.size() + kBehindScheme.size());
-    return scheme;
-  }
-  return absl::string_view();
+// Whether there is content, or nobody can tell.
+bool RequestHasContent(const RequestHead& head) {
+  ContentFraming framing;
+  return JudgeRequestContent(head, &framing) != ContentError::kNone ||
+         framing.kind != ContentKind::kNone;
 }
 
 }  // namespace
 
 bool RequestAddress::asks_for_tls() const {
-  return absl::EqualsIgnoreCase(scheme, "https") || absl::EqualsIgnoreCase(scheme, "wss");
+  const std::optional<Scheme> known = FindScheme(scheme);
+  return known.has_value() && IsSecure(*known);
 }
 
 UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* address) {
@@ -61,8 +53,8 @@ UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* addres
     if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadHost;
   }
   found.resource = head.target;
-  found.scheme = TakeScheme(&found.resource);
-  if (!found.scheme.empty()) {
+  if (const std::optional<Scheme> scheme = TakeScheme(&found.resource)) {
+    found.scheme = head.target.substr(0, SchemeName(*scheme).size());
     const size_t authority_size = found.resource.find_first_of("/?");
     found.host = found.resource.substr(0, authority_size);
     if (!ParseAuthority(found.host, &found.authority)) return UpgradeError::kBadTarget;
@@ -89,7 +81,7 @@ UpgradeError JudgeUpgradeRequest(const RequestHead& head, absl::string_view prot
   if (!HasMember(head.fields, kUpgrade)) return UpgradeError::kNoUpgrade;
   if (!Offers(head.fields, protocol)) return UpgradeError::kOtherProtocol;
   if (!head.fields.HasToken(kConnection, "upgrade")) return UpgradeError::kNotInConnection;
-  if (RequestHasContent(head.fields)) return UpgradeError::kHasContent;
+  if (RequestHasContent(head)) return UpgradeError::kHasContent;
   *address = found;
   return UpgradeError::kNone;
 }

@@ -1,8 +1,8 @@
 #include "http/core/url.h"
 
 #include <cstddef>
+#include <optional>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "http/core/grammar.h"
 
@@ -10,39 +10,7 @@ namespace halfpipe::http {
 namespace {
 
 // pchar, "/" and "?" with complete percent-encoded octets (RFC 3986 sections 3.3 to 3.5).
-bool IsUriText(absl::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      if (text.size() - i < 3 || !IsInClass(text[i + 1], kHexDigit) ||
-          !IsInClass(text[i + 2], kHexDigit)) {
-        return false;
-      }
-      i += 2;
-    } else if (!IsInClass(text[i], kUriChar)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-bool TakeScheme(absl::string_view* text, Scheme* scheme) {
-  const size_t colon = text->find(':');
-  if (colon == absl::string_view::npos) return false;
-  const absl::string_view name = text->substr(0, colon);
-  for (const Scheme known : {Scheme::kWs, Scheme::kWss, Scheme::kHttp, Scheme::kHttps}) {
-    if (!absl::EqualsIgnoreCase(name, SchemeName(known))) continue;
-    text->remove_prefix(colon + 1);
-    if (!absl::StartsWith(*text, "//")) return false;
-    text->remove_prefix(2);
-    *scheme = known;
-    return true;
-  }
-  return false;
-}
-
-uint16_t DefaultPort(Scheme scheme) {
-  return scheme == Scheme::kWss || scheme == Scheme::kHttps ? 443 : 80;
-}
+bool IsUriText(absl::string_view text) { return IsPercentEncoded(text, kUriChar); }
 
 // Says whether it is the port or the host for which ParseAuthority refused `text`.
 UrlError JudgeBadAuthority(absl::string_view text) {
@@ -56,11 +24,11 @@ UrlError JudgeBadAuthority(absl::string_view text) {
 
 }  // namespace
 
-uint16_t Url::port() const { return authority.has_port ? authority.port : DefaultPort(scheme); }
-
 UrlError ParseUrl(absl::string_view text, Url* url) {
   Url parsed;
-  if (!TakeScheme(&text, &parsed.scheme)) return UrlError::kBadScheme;
+  const std::optional<Scheme> scheme = TakeScheme(&text);
+  if (!scheme.has_value()) return UrlError::kBadScheme;
+  parsed.scheme = *scheme;
 
   const size_t authority_size = text.find_first_of("/?#");
   const absl::string_view authority = text.substr(0, authority_size);
@@ -71,7 +39,7 @@ UrlError ParseUrl(absl::string_view text, Url* url) {
 
   const size_t hash = text.find('#');
   if (hash != absl::string_view::npos) {
-    if (parsed.scheme == Scheme::kWs || parsed.scheme == Scheme::kWss) return UrlError::kFragment;
+    if (*scheme == Scheme::kWs || *scheme == Scheme::kWss) return UrlError::kFragment;
     if (!IsUriText(text.substr(hash + 1))) return UrlError::kFragment;
     text = text.substr(0, hash);
   }
@@ -109,20 +77,6 @@ absl::string_view UrlErrorText(UrlError error) {
   return "unknown error";
 }
 
-absl::string_view SchemeName(Scheme scheme) {
-  switch (scheme) {
-    case Scheme::kWs:
-      return "ws";
-    case Scheme::kWss:
-      return "wss";
-    case Scheme::kHttp:
-      return "http";
-    case Scheme::kHttps:
-      return "https";
-  }
-  return "";
-}
-
 std::string RequestTarget(const Url& url) {
   return absl::StrCat(url.path.empty() ? absl::string_view("/") : url.path,
                       url.has_query ? "?" : "", url.query);
@@ -131,7 +85,7 @@ std::string RequestTarget(const Url& url) {
 std::string HostField(const Url& url) {
   const bool brackets = url.authority.host_kind == HostKind::kIpv6;
   std::string field = absl::StrCat(brackets ? "[" : "", url.authority.host, brackets ? "]" : "");
-  if (url.port() != DefaultPort(url.scheme)) absl::StrAppend(&field, ":", url.port());
+  if (url.port() != DefaultPort(url.secure())) absl::StrAppend(&field, ":", url.port());
   return field;
 }
 

@@ -10,10 +10,9 @@
 
 #include "absl/strings/string_view.h"
 #include "http/core/authority.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::http {
-
-enum class Scheme : uint8_t { kWs, kWss, kHttp, kHttps };
 
 enum class UrlError : uint8_t {
   kNone,
@@ -35,10 +34,10 @@ struct Url {
   absl::string_view query;  // Without the "?".
 
   // The port to connect to, 1..65535: the one given, else 80 for ws and http, 443 for the others.
-  uint16_t port() const;
+  uint16_t port() const { return authority.has_port ? authority.port : DefaultPort(secure()); }
 
   // Whether the connection is to use TLS.
-  bool secure() const { return scheme == Scheme::kWss || scheme == Scheme::kHttps; }
+  bool secure() const { return IsSecure(scheme); }
 };
 
 // Parses `text` whole: nothing round it, no white space or control characters in it,
@@ -53,9 +52,6 @@ struct Url {
 
 // One line for people. Static storage.
 absl::string_view UrlErrorText(UrlError error);
-
-// "ws", "wss", "http" or "https". Static storage.
-absl::string_view SchemeName(Scheme scheme);
 
 // What goes into the request line: path, "/" if that is empty, and query (RFC 9112 section 3.2.1).
 std::string RequestTarget(const Url& url);

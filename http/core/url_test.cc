@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "http/core/authority.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::http {
 namespace {

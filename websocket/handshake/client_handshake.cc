@@ -1,7 +1,6 @@
 #include "websocket/handshake/client_handshake.h"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <string>
 
@@ -13,20 +12,16 @@
 #include "http/core/upgrade.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/handshake/extension_fields.h"
+#include "websocket/handshake/handshake_fields.h"
 #include "websocket/handshake/origin_policy.h"
 #include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::websocket {
 namespace {
 
-constexpr absl::string_view kOwnFields[] = {"Host", "Upgrade", "Connection", "Content-Length",
-                                            "Transfer-Encoding"};
-
 // True for fields that decide whether, and as what, the handshake is understood.
 bool IsOwnField(absl::string_view name) {
-  if (absl::StartsWithIgnoreCase(name, "Sec-WebSocket-")) return true;
-  return std::any_of(std::begin(kOwnFields), std::end(kOwnFields),
-                     [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
+  return IsHandshakeField(name) || absl::EqualsIgnoreCase(name, "Host");
 }
 
 bool IsWindow(uint8_t bits) { return bits >= kMinWindowBits && bits <= kMaxWindowBits; }
@@ -87,25 +82,7 @@ std::optional<std::string> Authorization(const ClientRequest& request) {
   return http::BearerAuthorization(request.bearer);
 }
 
-ClientJudgement Invalid(const char* what) { return {ClientVerdict::kInvalid, what, {}}; }
-
-// Text for the faults of a 101; the other errors cannot occur with one.
-const char* UpgradeFault(http::UpgradeError error) {
-  switch (error) {
-    case http::UpgradeError::kVersionTooOld:
-      return "response is not HTTP/1.1";
-    case http::UpgradeError::kNoUpgrade:
-      return "response has no Upgrade";
-    case http::UpgradeError::kOtherProtocol:
-      return "response upgrades to something else than websocket alone";
-    case http::UpgradeError::kNotInConnection:
-      return "Connection of the response does not name upgrade";
-    case http::UpgradeError::kHasContent:
-      return "101 response announces content";
-    default:
-      return "response is not a correct upgrade";
-  }
-}
+ClientJudgement Invalid(absl::string_view what) { return {ClientVerdict::kInvalid, what, {}}; }
 
 }  // namespace
 
@@ -182,9 +159,9 @@ ClientJudgement JudgeServerResponse(const http::ResponseHead& head, absl::string
   }
   const http::UpgradeError error = http::JudgeUpgradeResponse(head, "websocket");
   if (error == http::UpgradeError::kNotSwitching) {
-    return {ClientVerdict::kRefused, "server refused the upgrade", {}};
+    return {ClientVerdict::kRefused, http::UpgradeErrorText(error), {}};
   }
-  if (error != http::UpgradeError::kNone) return Invalid(UpgradeFault(error));
+  if (error != http::UpgradeError::kNone) return Invalid(http::UpgradeErrorText(error));
 
   const std::optional<absl::string_view> accept = head.fields.FindOnly("Sec-WebSocket-Accept");
   if (!accept.has_value()) return Invalid("response has no single Sec-WebSocket-Accept");

@@ -75,7 +75,7 @@ enum class ClientVerdict : uint8_t {
 struct ClientJudgement {
   ClientVerdict verdict = ClientVerdict::kInvalid;
   // The rule that was broken, or why it is no 101. Static text, empty if accepted.
-  const char* what = "";
+  absl::string_view what = {};
   // kAccepted: what the server chose, empty for none; a view of `offered`.
   absl::string_view subprotocol = {};
   // kAccepted: messages may be compressed, with these parameters.

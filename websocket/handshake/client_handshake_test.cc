@@ -216,7 +216,7 @@ Judged Judge(const std::string& text, absl::Span<const absl::string_view> offere
   http::ResponseHead head;
   EXPECT_EQ(parser.Parse(text, &head).status, http::ParseStatus::kDone) << text;
   const ClientJudgement judgement = JudgeServerResponse(head, kKey, offered);
-  return {judgement.verdict, judgement.what, std::string(judgement.subprotocol)};
+  return {judgement.verdict, std::string(judgement.what), std::string(judgement.subprotocol)};
 }
 
 std::string Switching(const std::string& fields) {
@@ -289,7 +289,7 @@ TEST(JudgeServerResponseTest, IncorrectSwitchesAreInvalid) {
 TEST(JudgeServerResponseTest, Http10IsInvalid) {
   const Judged judged = Judge("HTTP/1.0 101 Switching Protocols\r\n" + kGood + "\r\n");
   EXPECT_EQ(judged.verdict, ClientVerdict::kInvalid);
-  EXPECT_EQ(judged.what, "response is not HTTP/1.1");
+  EXPECT_EQ(judged.what, "an upgrade needs HTTP/1.1");
 }
 
 TEST(JudgeServerResponseTest, SubprotocolsAreThoseOffered) {

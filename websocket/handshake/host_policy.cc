@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "http/core/authority.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::websocket {
 
@@ -20,8 +21,7 @@ bool IsHostAccepted(const HostPolicy& policy, const http::RequestAddress& addres
   // HTTP/1.0 may come without any.
   if (address.host.empty()) return false;
   const http::Authority& asked = address.authority;
-  const uint16_t own_port = secure ? 443 : 80;
-  const uint16_t port = asked.has_port ? asked.port : own_port;
+  const uint16_t port = asked.has_port ? asked.port : http::DefaultPort(secure);
   return std::any_of(policy.hosts.begin(), policy.hosts.end(), [&](absl::string_view text) {
     http::Authority known;
     return http::ParseAuthority(text, &known) && http::IsSameHost(asked, known) &&

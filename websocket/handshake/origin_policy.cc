@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "http/core/grammar.h"
+#include "http/core/scheme.h"
 
 namespace halfpipe::websocket {
 namespace {
@@ -17,9 +18,8 @@ constexpr absl::string_view kNull = "null";
 
 uint16_t Origin::port() const {
   if (authority.has_port) return authority.port;
-  if (absl::EqualsIgnoreCase(scheme, "http") || absl::EqualsIgnoreCase(scheme, "ws")) return 80;
-  if (absl::EqualsIgnoreCase(scheme, "https") || absl::EqualsIgnoreCase(scheme, "wss")) return 443;
-  return 0;
+  const std::optional<http::Scheme> known = http::FindScheme(scheme);
+  return known.has_value() ? http::DefaultPort(http::IsSecure(*known)) : 0;
 }
 
 bool ParseOrigin(absl::string_view text, Origin* out) {

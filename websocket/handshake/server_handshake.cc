@@ -2,58 +2,25 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <optional>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "http/core/head_serializer.h"
 #include "http/core/response.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/handshake/extension_fields.h"
+#include "websocket/handshake/handshake_fields.h"
 #include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::websocket {
 namespace {
 
-ServerJudgement Refuse(int status, const char* what) {
+ServerJudgement Refuse(int status, absl::string_view what) {
   ServerJudgement judgement;
   judgement.status = status;
   judgement.what = what;
   return judgement;
-}
-
-ServerJudgement RefuseUpgrade(http::UpgradeError error) {
-  switch (error) {
-    case http::UpgradeError::kVersionTooOld:
-      return Refuse(505, "request is not HTTP/1.1");
-    case http::UpgradeError::kMissingHost:
-      return Refuse(400, "request has no Host");
-    case http::UpgradeError::kSeveralHosts:
-      return Refuse(400, "request has several Hosts");
-    case http::UpgradeError::kBadHost:
-      return Refuse(400, "Host is malformed");
-    case http::UpgradeError::kBadTarget:
-      return Refuse(400, "request-target is malformed");
-    case http::UpgradeError::kNoUpgrade:
-      return Refuse(426, "request has no Upgrade");
-    case http::UpgradeError::kOtherProtocol:
-      return Refuse(426, "Upgrade does not name websocket");
-    case http::UpgradeError::kNotInConnection:
-      return Refuse(400, "Connection does not name upgrade");
-    case http::UpgradeError::kHasContent:
-      return Refuse(400, "request to upgrade has content");
-    default:
-      return Refuse(400, "request is not a correct upgrade");
-  }
-}
-
-// True for fields that the handshake decides about.
-bool IsOwnField(absl::string_view name) {
-  constexpr absl::string_view kOwn[] = {"Upgrade", "Connection", "Content-Length",
-                                        "Transfer-Encoding"};
-  if (absl::StartsWithIgnoreCase(name, "Sec-WebSocket-")) return true;
-  return std::any_of(std::begin(kOwn), std::end(kOwn),
-                     [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
 }
 
 bool HasField(const http::Response& response, absl::string_view name) {
@@ -74,7 +41,9 @@ ServerJudgement JudgeClientRequest(const http::RequestHead& head,
   if (head.method != "GET") return Refuse(405, "method is not GET");
   ServerJudgement judgement;
   const http::UpgradeError error = http::JudgeUpgradeRequest(head, "websocket", &judgement.address);
-  if (error != http::UpgradeError::kNone) return RefuseUpgrade(error);
+  if (error != http::UpgradeError::kNone) {
+    return Refuse(http::UpgradeErrorStatus(error), http::UpgradeErrorText(error));
+  }
 
   const size_t versions = head.fields.Count("Sec-WebSocket-Version");
   if (versions > 1) return Refuse(400, "request has several Sec-WebSocket-Version");
@@ -104,7 +73,7 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
                                   absl::Span<const http::Field> extra_fields, absl::Span<char> out,
                                   absl::string_view extension) {
   for (const http::Field& field : extra_fields) {
-    if (IsOwnField(field.name)) return absl::string_view();
+    if (IsHandshakeField(field.name)) return absl::string_view();
   }
   const HandshakeAccept accept = AcceptValue(key);
   http::HeadSerializer writer(out);

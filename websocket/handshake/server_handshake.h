@@ -13,8 +13,9 @@ namespace halfpipe::websocket {
 
 // What a server makes of a request. Views are of the request's head, but for `subprotocol`.
 struct ServerJudgement {
-  int status = 0;         // 101, or the status of the refusal: 400, 405, 426 or 505.
-  const char* what = "";  // The rule that was broken. Static text, empty if accepted.
+  int status = 0;  // 101, or the status of the refusal: 400, 405, 426 or 505.
+  // The rule that was broken. Static text, empty if accepted.
+  absl::string_view what = {};
 
   // Only if accepted:
   http::RequestAddress address;   // The resource and the host that are asked for.

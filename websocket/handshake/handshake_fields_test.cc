@@ -1,0 +1,20 @@
+#include "websocket/handshake/handshake_fields.h"
+
+#include "gtest/gtest.h"
+
+namespace halfpipe::websocket {
+namespace {
+
+TEST(HandshakeFieldsTest, WholeNamesWithoutRegardToCase) {
+  for (const char* own : {"Upgrade", "uPGRADE", "Connection", "content-length", "TRANSFER-ENCODING",
+                          "Sec-WebSocket-Key", "sec-websocket-anything"}) {
+    EXPECT_TRUE(IsHandshakeField(own)) << own;
+  }
+  for (const char* other : {"", "Upgrad", "Upgrades", "Content-Type", "Sec-WebSocket",
+                            "X-Sec-WebSocket-Key", "Origin", "Cookie", "Date"}) {
+    EXPECT_FALSE(IsHandshakeField(other)) << other;
+  }
+}
+
+}  // namespace
+}  // namespace halfpipe::websocket
