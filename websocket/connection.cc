@@ -5,19 +5,10 @@
 
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
+#include "websocket/core/close_argument_status.h"
 #include "websocket/core/close_code.h"
 
 namespace halfpipe::websocket {
-namespace {
-
-// The queue goes on later: nothing is wrong with the connection.
-bool IsForLater(const absl::Status& status) {
-  const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
-}
-
-}  // namespace
-
 Connection::Connection(ConnectionHost* host, Runtime* runtime, ConnectionId id,
                        const ConnectionLimits* limits, ServerCounters* counters)
     : host_(host),
@@ -93,7 +84,7 @@ absl::Status Connection::Enqueue(const EncodedMessageRef& message, SlowPolicy po
   if (absl::Status status = MaySend(); !status.ok()) return status;
   if (queue_.empty()) {
     absl::Status status = TrySend(message);
-    if (status.ok() || !IsForLater(status)) return status;
+    if (status.ok() || !IsInterruption(status)) return status;
   }
   const bool idle = queue_.empty();
   uint64_t skipped = 0;
@@ -142,7 +133,7 @@ void Connection::FlushQueue() {
     const absl::Status status = TrySend(queue_.Front());
     if (status.ok()) {
       queue_.PopFront();
-    } else if (IsForLater(status)) {
+    } else if (IsInterruption(status)) {
       ArmQueue();
       break;
     } else {
@@ -163,13 +154,8 @@ void Connection::DropQueue(int error) {
 
 absl::Status Connection::Close(int code, absl::string_view reason) {
   if (!stream_.has_value() || broken_) return ErrnoStatus(EBADF, "the connection has ended");
-  switch (CheckCloseArguments(code, reason)) {
-    case CloseArgument::kOk:
-      break;
-    case CloseArgument::kReasonTooLong:
-      return ErrnoStatus(EMSGSIZE, "a Close's reason has at most 123 bytes");
-    default:
-      return ErrnoStatus(EINVAL, "not a close code or reason that may be sent");
+  if (absl::Status status = ToStatus(CheckCloseArguments(code, reason)); !status.ok()) {
+    return status;
   }
   if (closing_) return absl::OkStatus();
   BeginToEnd();
@@ -188,7 +174,7 @@ void Connection::TryClose() {
     NoWaitScope no_wait(runtime_);
     status = stream_->Done(close_code_, close_reason_, Deadline::Immediately());
   }
-  if (IsForLater(status)) return ArmQueue();
+  if (IsInterruption(status)) return ArmQueue();
   close_wanted_ = false;
 }
 

@@ -9,21 +9,13 @@
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/mask_key.h"
 #include "websocket/core/message_sender.h"
-#include "websocket/core/opcode.h"
 #include "websocket/core/role.h"
 #include "websocket/core/utf8.h"
 #include "websocket/deflate/deflater.h"
 #include "websocket/deflate/zlib_memory.h"
+#include "websocket/message_type.h"
 
 namespace halfpipe::websocket {
-namespace {
-
-Opcode OpcodeOf(MessageType type) {
-  return type == MessageType::kText ? Opcode::kText : Opcode::kBinary;
-}
-
-}  // namespace
-
 EncodedMessageRef::EncodedMessageRef(const EncodedMessageRef& other) : message_(other.message_) {
   if (message_ != nullptr) message_->references_.fetch_add(1, std::memory_order_relaxed);
 }

@@ -4,7 +4,8 @@
 
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/frame_header.h"
-#include "websocket/core/opcode.h"
+#include "websocket/core/utf8_slices.h"
+#include "websocket/message_type.h"
 
 namespace halfpipe::websocket {
 
@@ -40,11 +41,7 @@ absl::Status MessageWriter::Put(absl::Span<const IoSlice> slices, bool last, Dea
   if (finished_) return ErrnoStatus(EINVAL, "the message is finished");
   Utf8Validator text = text_;
   if (type_ == MessageType::kText) {
-    bool well_formed = true;
-    for (const IoSlice& slice : slices) {
-      well_formed = well_formed && text.Validate(absl::MakeConstSpan(slice.data, slice.size));
-    }
-    if (!well_formed || (last && !text.Finish())) {
+    if (!ValidateSlices(slices, &text) || (last && !text.Finish())) {
       return ErrnoStatus(EINVAL, "a text message must be UTF-8");
     }
   }
@@ -71,7 +68,7 @@ absl::Status MessageWriter::PutLocked(absl::Span<const IoSlice> slices, bool las
   // tail is bounded by what a piece brings.
   if (absl::Status status = stream_->lower_->Flush(deadline); !status.ok()) return status;
   const bool first = !sender_.in_message();
-  if (first) sender_.Begin(type_ == MessageType::kText ? Opcode::kText : Opcode::kBinary, kRsv1);
+  if (first) sender_.Begin(OpcodeOf(type_), kRsv1);
   bool no_memory = false;
   absl::Status status = stream_->DeflateFrames(&sender_, slices, last, /*begun=*/true,
                                                /*more=*/false, deadline, &no_memory);
@@ -89,13 +86,11 @@ absl::Status MessageWriter::PutPlain(absl::Span<const IoSlice> slices, bool last
                                      Deadline deadline) {
   MessageSender sender = sender_;
   if (!sender.in_message()) {
-    sender.Begin(type_ == MessageType::kText ? Opcode::kText : Opcode::kBinary);
+    sender.Begin(OpcodeOf(type_));
   }
   absl::Status status = stream_->SendFrames(&sender, slices, last, /*more=*/false, deadline);
-  // A failure that is final may come when part of the piece has left.
-  const int error = StatusErrno(status);
-  const bool nothing_sent = error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
-  if (nothing_sent) return status;
+  // Nothing was sent then; a failure that is final may come when part of the piece has left.
+  if (IsInterruption(status)) return status;
   sender_ = sender;
   begun_ = true;
   return status;

@@ -7,6 +7,7 @@
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "http/core/response.h"
+#include "websocket/core/close_argument_status.h"
 #include "websocket/core/close_code.h"
 
 namespace halfpipe::websocket {
@@ -145,13 +146,8 @@ absl::Status ReconnectingClient::SendText(absl::string_view text, Deadline deadl
 }
 
 absl::Status ReconnectingClient::Close(int code, absl::string_view reason) {
-  switch (CheckCloseArguments(code, reason)) {
-    case CloseArgument::kOk:
-      break;
-    case CloseArgument::kReasonTooLong:
-      return ErrnoStatus(EMSGSIZE, "a Close's reason has at most 123 bytes");
-    default:
-      return ErrnoStatus(EINVAL, "not a close code or reason that may be sent");
+  if (absl::Status status = ToStatus(CheckCloseArguments(code, reason)); !status.ok()) {
+    return status;
   }
   if (closed_.HasBeenNotified()) return absl::OkStatus();
   close_code_ = code;

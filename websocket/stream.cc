@@ -55,10 +55,7 @@ void Stream::Abort() noexcept {
     if (!close_state_.close_sent() && failure_ == 0) QueueClose(kCloseGoingAway, "");
     lower_->WhenWritable({});
   }
-  on_readable_ = nullptr;
-  on_writable_ = nullptr;
-  teller_.reset();
-  if (control_ != nullptr) control_->timer.Cancel();
+  DropCallbacks();
   lower_->Abort();
   while (Waiter* const waiter = send_queue_.PopFront()) runtime_->Wake(waiter, EBADF);
   if (piece_waiter_ != nullptr) runtime_->Wake(std::exchange(piece_waiter_, nullptr), EBADF);
@@ -71,6 +68,14 @@ void Stream::ForgetWaiters() {
   ping_queue_.Forget();
   piece_waiter_ = nullptr;
   if (control_ != nullptr) control_->round_trips.Forget();
+}
+
+// Nobody is told of anything any more, nor is a bound in time kept.
+void Stream::DropCallbacks() {
+  on_readable_ = nullptr;
+  on_writable_ = nullptr;
+  teller_.reset();
+  if (control_ != nullptr) control_->timer.Cancel();
 }
 
 absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
@@ -90,10 +95,7 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
     return status;
   }
   ReleaseView();
-  on_readable_ = nullptr;
-  on_writable_ = nullptr;
-  teller_.reset();
-  if (control_ != nullptr) control_->timer.Cancel();
+  DropCallbacks();
   EndRoundTrips(EBADF);
   lower_->WhenReadable({});
   lower_->WhenWritable({});

@@ -27,11 +27,10 @@
 #include "websocket/core/message_sender.h"
 #include "websocket/core/opcode.h"
 #include "websocket/core/protocol_error.h"
+#include "websocket/message_type.h"
 #include "websocket/options.h"
 
 namespace halfpipe::websocket {
-
-enum class MessageType : uint8_t { kBinary, kText };
 
 // Whether one message is sent compressed, on a connection that has agreed on it.
 enum class Compress : uint8_t {
@@ -278,7 +277,6 @@ class Stream final : public MessageSocket {
   absl::Status InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline);
   absl::Status InflatePiece(absl::Span<const uint8_t> in, bool last, Opcode opcode,
                             InflateSink* sink);
-  absl::Status InflateAndDrop(absl::Span<const uint8_t> in, bool last, Opcode opcode);
   absl::StatusOr<absl::Span<const uint8_t>> PendingPayload();
   absl::Status DropPending();
   absl::Status FeedInflater(ReceiveEvent* event, Deadline deadline);
@@ -311,6 +309,7 @@ class Stream final : public MessageSocket {
                                                             Deadline deadline);
   absl::Status TakePart(absl::Span<uint8_t> memory, MessagePart* part, ReceiveEvent* event,
                         Deadline deadline);
+  absl::StatusOr<absl::Span<uint8_t>> UnmaskPayload(uint64_t frame_bytes_left, Deadline deadline);
   absl::Status ViewPiece(ReceiveEvent* event, absl::Span<const uint8_t>* payload,
                          Deadline deadline);
   void TakeFromAside(absl::Span<uint8_t> memory, MessagePart* part);
@@ -318,6 +317,7 @@ class Stream final : public MessageSocket {
   void SetMessageBounds(bool by_parts);
   void Fail(int error, const char* text);
   void ForgetWaiters();
+  void DropCallbacks();
   absl::Status NoMemory();
   absl::Status TooLarge();
   absl::Status EndOfStream();
@@ -336,6 +336,7 @@ class Stream final : public MessageSocket {
   void EndPiece(bool open, const absl::Status& sent);
   void AbandonMessage();
   absl::Status CheckMaySend() const;
+  absl::Status BetweenFrames();
   absl::Status SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
                           Deadline deadline);
   absl::Status SendFrames(MessageSender* sender, absl::Span<const IoSlice> slices, bool last,

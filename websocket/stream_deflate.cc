@@ -17,6 +17,7 @@
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/masking.h"
+#include "websocket/message_type.h"
 #include "websocket/stream_control.h"
 
 namespace halfpipe::websocket {
@@ -26,11 +27,6 @@ using Kind = ReceiveEvent::Kind;
 
 // For bytes that are only checked. On the stack, so not large.
 constexpr size_t kDropBytes = 1024;
-
-bool WasInterrupted(const absl::Status& status) {
-  const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
-}
 
 }  // namespace
 
@@ -77,7 +73,7 @@ bool Stream::ShouldCompress(uint64_t size, Compress compress) const {
 absl::Status Stream::SendDeflated(MessageType type, absl::Span<const IoSlice> slices, bool more,
                                   Deadline deadline) {
   MessageSender sender(options_.role);
-  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, kRsv1);
+  sender.Begin(OpcodeOf(type), kRsv1);
   bool no_memory = false;
   absl::Status status =
       DeflateFrames(&sender, slices, /*last=*/true, /*begun=*/false, more, deadline, &no_memory);
@@ -120,10 +116,7 @@ absl::Status Stream::DeflateFrames(MessageSender* sender, absl::Span<const IoSli
     }
     const bool fin = state == Deflater::Status::kDone;
     if (filled == 0 && !fin) continue;
-    if (begun) {
-      FlushOutboxLocked(/*pongs_only=*/true);
-      status = aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
-    }
+    if (begun) status = BetweenFrames();
     if (status.ok()) {
       status = WriteFragments(sender, room.data(), filled, fin, begun, more, deadline);
     }
@@ -157,8 +150,7 @@ absl::Status Stream::WriteFragments(MessageSender* sender, uint8_t* payload, siz
     if (!status.ok() || left == 0) return status;
     payload += frame;
     begun = true;
-    FlushOutboxLocked(/*pongs_only=*/true);
-    if (aborted_ || failure_ != 0) status = CheckMaySend();
+    status = BetweenFrames();
     if (!status.ok()) return status;
   }
 }
@@ -235,7 +227,7 @@ absl::Status Stream::FillInflated(absl::Span<const IoSpan> slices, ReceiveEvent*
   to.Advance(static_cast<size_t>(received));
   FillSink sink(&to);
   absl::Status status = InflateMessage(&sink, event, deadline);
-  if (!status.ok() && failure_ == 0 && WasInterrupted(status)) {
+  if (!status.ok() && failure_ == 0 && IsInterruption(status)) {
     Interrupted(slices, deflate_->message_offset());
     if (failure_ == ENOMEM) return Failure();
   }
@@ -252,7 +244,7 @@ absl::Status Stream::CollectInflated(ReceiveEvent* event, Deadline deadline) {
 absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
   DropSink sink;
   absl::Status status = InflateMessage(&sink, event, deadline);
-  if (!status.ok() && failure_ == 0 && WasInterrupted(status)) {
+  if (!status.ok() && failure_ == 0 && IsInterruption(status)) {
     aside_.SaveDiscarded(deflate_->message_offset());
   }
   return status;
@@ -262,17 +254,10 @@ absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
 // kMessageEnd, its message_bytes those of the inflated message; kPeerClosed or kFail.
 absl::Status Stream::InflateMessage(InflateSink* sink, ReceiveEvent* event, Deadline deadline) {
   while (event->kind == Kind::kNeedPayload) {
-    // A stream that does not read ahead brings what it is asked for, which must then be all of it.
-    const size_t sure =
-        static_cast<size_t>(std::min<uint64_t>(event->frame_bytes_left, Bytestream::kPeekMax));
-    auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
-    if (!bytes.ok()) return bytes.status();
-    if (bytes->empty()) return EndOfStream();
-    const absl::Span<uint8_t> piece = bytes->first(
-        static_cast<size_t>(std::min<uint64_t>(bytes->size(), event->frame_bytes_left)));
-    receiver_.OnPayload(piece);
-    absl::Status status = InflatePiece(piece, /*last=*/false, event->opcode, sink);
-    lower_->Consume(piece.size());
+    const auto piece = UnmaskPayload(event->frame_bytes_left, deadline);
+    if (!piece.ok()) return piece.status();
+    absl::Status status = InflatePiece(*piece, /*last=*/false, event->opcode, sink);
+    lower_->Consume(piece->size());
     MarkHeard();
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) return status;
@@ -329,9 +314,19 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
   }
 }
 
-absl::Status Stream::InflateAndDrop(absl::Span<const uint8_t> in, bool last, Opcode opcode) {
+// Inflates what a part has left of the payload that came, and of what it brings; all of the rest if
+// the message has come to its end.
+absl::Status Stream::DropPending() {
+  Deflate& state = *deflate_;
+  const absl::StatusOr<absl::Span<const uint8_t>> in = PendingPayload();
+  if (!in.ok()) return in.status();
   DropSink sink;
-  return InflatePiece(in, last, opcode, &sink);
+  absl::Status status = InflatePiece(*in, state.ending, state.opcode, &sink);
+  if (!in->empty()) lower_->Consume(in->size());
+  NoteBuffered();
+  state.pending = 0;
+  state.ending = false;
+  return status;
 }
 
 void Stream::ReleaseInflater() {

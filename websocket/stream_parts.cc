@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "bytestream/base/errno_status.h"
+#include "websocket/message_type.h"
 #include "websocket/stream.h"
 #include "websocket/stream_control.h"
 #include "websocket/stream_deflate.h"
@@ -55,8 +56,7 @@ absl::StatusOr<std::optional<MessagePart>> Stream::ReceivePartNow(absl::Span<uin
   EndReceive(&status);
   if (!status.ok()) return status;
   if (ended) return std::optional<MessagePart>();
-  part.type =
-      receiver_.message_opcode() == Opcode::kText ? MessageType::kText : MessageType::kBinary;
+  part.type = TypeOf(receiver_.message_opcode());
   part.first = !part_given_;
   part.last = event.kind == Kind::kMessageEnd;
   in_parts_ = part_given_ = !part.last;
@@ -112,17 +112,11 @@ absl::Status Stream::TakePart(absl::Span<uint8_t> memory, MessagePart* part, Rec
 
 absl::Status Stream::ViewPiece(ReceiveEvent* event, absl::Span<const uint8_t>* payload,
                                Deadline deadline) {
-  const size_t sure =
-      static_cast<size_t>(std::min<uint64_t>(event->frame_bytes_left, Bytestream::kPeekMax));
-  auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
-  if (!bytes.ok()) return bytes.status();
-  if (bytes->empty()) return EndOfStream();
+  const auto piece = UnmaskPayload(event->frame_bytes_left, deadline);
+  if (!piece.ok()) return piece.status();
   MarkHeard();
-  const absl::Span<uint8_t> piece =
-      bytes->first(static_cast<size_t>(std::min<uint64_t>(bytes->size(), event->frame_bytes_left)));
-  receiver_.OnPayload(piece);
-  view_bytes_ = piece.size();
-  *payload = piece;
+  view_bytes_ = piece->size();
+  *payload = *piece;
   return absl::OkStatus();
 }
 
@@ -234,20 +228,6 @@ absl::Status Stream::InflatePart(absl::Span<uint8_t> memory, MessagePart* part, 
       return status;
     }
   }
-}
-
-// Inflates what a part has left of the payload that came, and of what it brings; all of the rest if
-// the message has come to its end.
-absl::Status Stream::DropPending() {
-  Deflate& state = *deflate_;
-  const absl::StatusOr<absl::Span<const uint8_t>> in = PendingPayload();
-  if (!in.ok()) return in.status();
-  absl::Status status = InflateAndDrop(*in, state.ending, state.opcode);
-  if (!in->empty()) lower_->Consume(in->size());
-  NoteBuffered();
-  state.pending = 0;
-  state.ending = false;
-  return status;
 }
 
 }  // namespace halfpipe::websocket

@@ -8,6 +8,7 @@
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/frame_header.h"
 #include "websocket/core/protocol_error_status.h"
+#include "websocket/message_type.h"
 #include "websocket/stream.h"
 #include "websocket/stream_control.h"
 
@@ -22,16 +23,6 @@ constexpr size_t kDirectReadBytesMin = 4096;
 
 // So many headers and control frames count as an operation.
 constexpr int kStepsPerOperation = 64;
-
-// Nothing is wrong with the stream below, and the receive may be made again.
-bool WasInterrupted(const absl::Status& status) {
-  const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
-}
-
-MessageType TypeOf(const ReceiveEvent& event) {
-  return event.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
-}
 
 }  // namespace
 
@@ -141,7 +132,7 @@ absl::StatusOr<std::optional<MessageInfo>> Stream::ReceiveNow(absl::Span<const I
   if (!status.ok()) return status;
   if (event.kind != Kind::kMessageEnd) return std::optional<MessageInfo>();
   return std::optional<MessageInfo>(
-      MessageInfo{TypeOf(event), static_cast<size_t>(event.message_bytes)});
+      MessageInfo{TypeOf(event.opcode), static_cast<size_t>(event.message_bytes)});
 }
 
 absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadline) {
@@ -176,7 +167,7 @@ absl::StatusOr<std::optional<MessageView>> Stream::ReceiveViewNow(Deadline deadl
   EndReceive(&status);
   if (!status.ok()) return status;
   if (event.kind != Kind::kMessageEnd) return std::optional<MessageView>();
-  return std::optional<MessageView>(MessageView{TypeOf(event), payload});
+  return std::optional<MessageView>(MessageView{TypeOf(event.opcode), payload});
 }
 
 // What the first event of a message is, or goes on to be after an interruption. The rest of a
@@ -267,7 +258,7 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
       status = NextDataEvent(event, deadline);
     }
     if (!status.ok()) {
-      if (failure_ == 0 && WasInterrupted(status)) Interrupted(slices, received);
+      if (failure_ == 0 && IsInterruption(status)) Interrupted(slices, received);
       return failure_ == ENOMEM ? Failure() : status;
     }
   }
@@ -306,6 +297,21 @@ absl::Status Stream::FillPiece(IoSpan piece, uint64_t frame_bytes_left, size_t* 
   lower_->Consume(from.size());
   MarkHeard();
   return absl::OkStatus();
+}
+
+// Waits for payload and has as much as there is unmasked where it lies, in the lower buffer; whoever
+// has used it consumes it. Of a stream that does not read ahead, as much as is sure to come.
+absl::StatusOr<absl::Span<uint8_t>> Stream::UnmaskPayload(uint64_t frame_bytes_left,
+                                                          Deadline deadline) {
+  const size_t sure =
+      static_cast<size_t>(std::min<uint64_t>(frame_bytes_left, Bytestream::kPeekMax));
+  auto bytes = lower_->Peek(lower_->reads_ahead() ? 1 : sure, deadline);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->empty()) return EndOfStream();
+  const absl::Span<uint8_t> piece =
+      bytes->first(static_cast<size_t>(std::min<uint64_t>(bytes->size(), frame_bytes_left)));
+  receiver_.OnPayload(piece);
+  return piece;
 }
 
 // Views a message of one frame in the read buffer.
@@ -351,7 +357,7 @@ absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
         FillPiece(IoSpan(nullptr, SIZE_MAX), event->frame_bytes_left, &taken, deadline);
     if (status.ok()) status = NextDataEvent(event, deadline);
     if (!status.ok()) {
-      if (WasInterrupted(status)) aside_.SaveDiscarded(receiver_.message_offset());
+      if (IsInterruption(status)) aside_.SaveDiscarded(receiver_.message_offset());
       return status;
     }
   }

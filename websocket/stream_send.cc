@@ -8,9 +8,12 @@
 #include "absl/container/inlined_vector.h"
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
+#include "websocket/core/close_argument_status.h"
 #include "websocket/core/masking.h"
 #include "websocket/core/message_sender.h"
 #include "websocket/core/utf8.h"
+#include "websocket/core/utf8_slices.h"
+#include "websocket/message_type.h"
 #include "websocket/stream.h"
 #include "websocket/stream_control.h"
 
@@ -22,10 +25,7 @@ constexpr size_t kGatherBytesMax = 4096;
 
 bool IsUtf8Message(absl::Span<const IoSlice> slices) {
   Utf8Validator text;
-  for (const IoSlice& slice : slices) {
-    if (!text.Validate(absl::MakeConstSpan(slice.data, slice.size))) return false;
-  }
-  return text.Finish();
+  return ValidateSlices(slices, &text) && text.Finish();
 }
 
 }  // namespace
@@ -69,19 +69,8 @@ absl::Status Stream::Send(MessageType type, absl::Span<const IoSlice> slices, Co
 }
 
 absl::Status Stream::Done(int code, absl::string_view reason, Deadline deadline) {
-  switch (CheckCloseArguments(code, reason)) {
-    case CloseArgument::kOk:
-      break;
-    case CloseArgument::kReasonTooLong:
-      return ErrnoStatus(EMSGSIZE, "a Close's reason has at most 123 bytes");
-    case CloseArgument::kBadCode:
-      return ErrnoStatus(EINVAL, "not a close code that may be sent");
-    case CloseArgument::kReasonWithoutCode:
-      return ErrnoStatus(EINVAL, "a reason needs a close code");
-    case CloseArgument::kReasonNotUtf8:
-      return ErrnoStatus(EINVAL, "a Close's reason must be UTF-8");
-  }
-  absl::Status status = LockSend(deadline);
+  absl::Status status = ToStatus(CheckCloseArguments(code, reason));
+  if (status.ok()) status = LockSend(deadline);
   if (!status.ok()) return status;
   status = CheckMaySend();
   if (status.ok()) status = MendSend(SendCloseLocked(code, reason, deadline));
@@ -170,6 +159,13 @@ absl::Status Stream::CheckMaySend() const {
   return absl::OkStatus();
 }
 
+// Lets others in between two frames of a message, and says whether it may go on: a Close of our own
+// accord waits for its end, a broken connection does not.
+absl::Status Stream::BetweenFrames() {
+  FlushOutboxLocked(/*pongs_only=*/true);
+  return aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
+}
+
 // What a send has met below, as its caller is to know it: where the stream itself has broken the
 // connection, why.
 absl::Status Stream::MendSend(absl::Status status) const {
@@ -186,7 +182,7 @@ bool Stream::MayGather(size_t size) {
 absl::Status Stream::SendLocked(MessageType type, absl::Span<const IoSlice> slices, bool more,
                                 Deadline deadline) {
   MessageSender sender(options_.role);
-  sender.Begin(type == MessageType::kText ? Opcode::kText : Opcode::kBinary);
+  sender.Begin(OpcodeOf(type));
   return SendFrames(&sender, slices, /*last=*/true, more, deadline);
 }
 
@@ -204,8 +200,7 @@ absl::Status Stream::SendFrames(MessageSender* sender, absl::Span<const IoSlice>
   absl::Status status;
   for (bool begun = false; !begun || left > 0; begun = true) {
     if (begun) {
-      FlushOutboxLocked(/*pongs_only=*/true);
-      status = aborted_ || failure_ != 0 ? CheckMaySend() : absl::OkStatus();
+      status = BetweenFrames();
       if (!status.ok()) break;
     }
     const uint64_t size = FragmentSize(left, options_.send_frame_bytes_max);
@@ -271,9 +266,7 @@ absl::Status Stream::SendFrameMasked(absl::Span<const uint8_t> header, MaskKey k
 absl::Status Stream::WriteOrFinish(absl::Span<const IoSlice> slices, bool begun, bool more,
                                    Deadline deadline) {
   absl::Status status = lower_->Write(slices, more, deadline);
-  if (status.ok() || !begun) return status;
-  const int error = StatusErrno(status);
-  if (error != ETIMEDOUT && error != ECANCELED && !IsShortage(error)) return status;
+  if (!begun || !IsInterruption(status)) return status;
   return lower_->WriteTail(slices);
 }
 

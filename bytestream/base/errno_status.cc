@@ -92,6 +92,11 @@ bool IsShortage(int error) {
          error == ENOSPC;
 }
 
+bool IsInterruption(const absl::Status& status) {
+  const int error = StatusErrno(status);
+  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
+}
+
 absl::string_view ErrnoName(int error) {
   const Row* const row = FindRow(error);
   return row != nullptr ? row->name : "errno";

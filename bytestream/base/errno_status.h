@@ -19,6 +19,10 @@ int StatusErrno(const absl::Status& status);
 // ENOMEM, ENOBUFS, ENOSPC): nothing was done, and nothing is wrong with what it was to be done to.
 bool IsShortage(int error);
 
+// True for a status with ETIMEDOUT, ECANCELED or a shortage: what ends a wait when nothing is wrong
+// with what was waited for. Nothing is lost, and the call may be made again.
+bool IsInterruption(const absl::Status& status);
+
 // The symbolic name, such as "ETIMEDOUT"; "errno" for numbers without a row. Static text.
 absl::string_view ErrnoName(int error);
 

@@ -69,6 +69,15 @@ TEST(ErrnoStatusTest, Shortages) {
   }
 }
 
+TEST(ErrnoStatusTest, Interruptions) {
+  for (const int error : {ETIMEDOUT, ECANCELED, EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC}) {
+    EXPECT_TRUE(IsInterruption(ErrnoStatus(error, "x"))) << ErrnoName(error);
+  }
+  for (const int error : {0, EAGAIN, ECONNRESET, EMSGSIZE, EBADF, EPIPE, EBUSY, EINVAL, EPROTO}) {
+    EXPECT_FALSE(IsInterruption(ErrnoStatus(error, "x"))) << ErrnoName(error);
+  }
+}
+
 TEST(ErrnoStatusTest, ZeroIsOk) {
   EXPECT_TRUE(ErrnoStatus(0, "ignored").ok());
   EXPECT_EQ(StatusErrno(absl::OkStatus()), 0);

@@ -145,8 +145,7 @@ absl::Status PrefixSocket::FillPartial(absl::Span<const IoSpan> slices, uint64_t
     to.Advance(static_cast<size_t>(rest_size_ - rest_left_));
   }
   absl::Status status = TakeRest(discard ? nullptr : &to, deadline);
-  const int error = StatusErrno(status);
-  if (error == ETIMEDOUT || error == ECANCELED || IsShortage(error)) {
+  if (IsInterruption(status)) {
     const uint64_t received = rest_size_ - rest_left_;
     if (discard) {
       aside_.SaveDiscarded(received);

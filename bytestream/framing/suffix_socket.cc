@@ -21,11 +21,6 @@ absl::Status EnterStatus(int error) {
   }
 }
 
-bool WasInterrupted(const absl::Status& status) {
-  const int error = StatusErrno(status);
-  return error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
-}
-
 }  // namespace
 
 SuffixSocket::SuffixSocket(Runtime* runtime, BytestreamPtr lower, absl::Span<const uint8_t> suffix)
@@ -106,7 +101,7 @@ absl::StatusOr<std::optional<size_t>> SuffixSocket::FillMessage(absl::Span<const
   for (;;) {
     absl::StatusOr<absl::Span<uint8_t>> bytes = lower_->Peek(BytesNeeded(), deadline);
     if (!bytes.ok()) {
-      if (received > 0 && WasInterrupted(bytes.status())) {
+      if (received > 0 && IsInterruption(bytes.status())) {
         if (discard) {
           aside_.SaveDiscarded(received);
         } else if (!aside_.Save(slices, received)) {
