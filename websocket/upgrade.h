@@ -31,7 +31,12 @@ namespace halfpipe::websocket {
 
 // The opening handshake (RFC 6455 section 4) on a bytestream. Bytes behind the head stay in the
 // stream's read buffer: they are the first frames. After a failure the stream is of no more use;
-// the caller owns it all the same.
+// the caller owns it all the same. What has left it until then is whole: where time or memory fails
+// before the first byte of a request or an answer, nothing of that is sent; behind its first byte the
+// rest follows as the stream's tail, or, if that may not or cannot be, the stream is reset.
+//
+// Errors besides those named: EBADF where the stream was aborted, EBUSY where somebody else is in
+// it, and of a system that has nothing left EMFILE, ENFILE, ENOBUFS and ENOSPC.
 
 // ---- Client ------------------------------------------------------------------------------------
 
@@ -82,7 +87,8 @@ struct ClientUpgradeResult {
 //   EINVAL      a target, host, field, origin, cookie, credential, subprotocol or compression that
 //               may not be sent; nothing was
 //   ECONNRESET  the stream ended or broke
-//   ETIMEDOUT, ECANCELED, ENOMEM
+//   ENOMEM      no memory for the request, and nothing was sent; or for what was to be received
+//   ETIMEDOUT, ECANCELED
 absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
                            const ClientUpgradeOptions& options, ClientUpgradeResult* result,
                            Deadline deadline);
@@ -199,7 +205,9 @@ struct ServerUpgradeResult {
 //               cannot be sent: the client was answered with 500
 //   ECONNRESET  the stream ended or broke
 //   ETIMEDOUT   `deadline`, or head_time_max or answer_time_max, has passed
-//   ECANCELED, ENOMEM
+//   ENOMEM      no memory for the answer to a good request: the client was answered with 503; or for
+//               what was to be received: nothing was sent
+//   ECANCELED
 absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,
                            const ServerUpgradeOptions& options, UpgradeHook hook, Deadline deadline,
                            ServerUpgradeResult* result = nullptr);

@@ -21,7 +21,6 @@
 namespace halfpipe::websocket {
 namespace {
 
-using upgrade_internal::NoMemory;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
 
@@ -29,7 +28,7 @@ absl::Status SendRequest(Runtime* runtime, Bytestream* stream, const ClientUpgra
                          absl::string_view key, const DeflateOffers& deflate_offers,
                          Deadline deadline) {
   Scratch scratch(&runtime->buffer_pool());
-  if (!scratch.ok()) return NoMemory();
+  if (!scratch.ok()) return ErrnoStatus(ENOMEM, "no memory for a head");
   const ClientRequest request = {.target = options.target,
                                  .host = options.host,
                                  .key = key,

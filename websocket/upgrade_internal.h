@@ -34,8 +34,6 @@ class Scratch {
   uint8_t* const block_;
 };
 
-inline absl::Status NoMemory() { return ErrnoStatus(ENOMEM, "no memory for a head"); }
-
 // The end of the stream is no clean end while a handshake goes on.
 inline absl::Status WithoutCleanEnd(absl::Status status) {
   if (StatusErrno(status) != EPIPE) return status;

@@ -26,7 +26,6 @@
 namespace halfpipe::websocket {
 namespace {
 
-using upgrade_internal::NoMemory;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
 
@@ -79,6 +78,7 @@ class ServerSide {
   absl::Status Refuse(int status, int error, absl::string_view why);
   absl::Status Misdirected();
   absl::Status RefuseAs(UpgradeDecision decision);
+  absl::Status OutOfMemory();
   absl::Status Misused(absl::string_view what);
   absl::Status AnswerPlain(const Request& request, bool* goes_on);
   absl::Status SendPlain(const http::RequestHead& head, const http::Response& response,
@@ -173,6 +173,9 @@ absl::Status ServerSide::Misdirected() {
   return Refuse(421, EACCES, "the request is for another host");
 }
 
+// The answer to a good request cannot be put together; this one needs no memory.
+absl::Status ServerSide::OutOfMemory() { return Refuse(503, ENOMEM, "no memory for a head"); }
+
 // What a hook wants said cannot be said: the client is told that the fault is ours.
 absl::Status ServerSide::Misused(absl::string_view what) { return Refuse(500, EINVAL, what); }
 
@@ -184,7 +187,7 @@ absl::Status ServerSide::RefuseAs(UpgradeDecision decision) {
                              .close = true};
   CompleteRefusal(&response, Allow());
   Scratch scratch(&runtime_->buffer_pool());
-  if (!scratch.ok()) return NoMemory();
+  if (!scratch.ok()) return OutOfMemory();
   absl::string_view head;
   const http::ResponseError error =
       http::WriteResponseHead(response, http::Persistence::kClose, scratch.chars(), &head);
@@ -225,7 +228,7 @@ absl::Status ServerSide::AnswerPlain(const Request& request, bool* goes_on) {
 absl::Status ServerSide::SendPlain(const http::RequestHead& head, const http::Response& response,
                                    http::Persistence persistence) {
   Scratch scratch(&runtime_->buffer_pool());
-  if (!scratch.ok()) return NoMemory();
+  if (!scratch.ok()) return OutOfMemory();
   absl::string_view answer;
   const http::ResponseError error =
       http::WriteResponseHead(response, persistence, scratch.chars(), &answer);
@@ -304,7 +307,7 @@ absl::Status ServerSide::Accept(const Request& request, const ServerJudgement& j
     fields.push_back(http::Field{field.name, field.value});
   }
   Scratch scratch(&runtime_->buffer_pool());
-  if (!scratch.ok()) return NoMemory();
+  if (!scratch.ok()) return OutOfMemory();
   const absl::string_view answer =
       WriteAcceptance(judgement.key, subprotocol, fields, scratch.chars(), extension);
   if (answer.empty()) return Misused("a decision has fields that may not be sent, or too many");

@@ -484,6 +484,40 @@ TEST_F(UpgradeTest, EndAndResetOfTheStream) {
   EXPECT_THAT(Ask(broken.get()), IsErrno(ECONNRESET));
 }
 
+// What the stream says is handed on, be it that the system has nothing left.
+TEST_F(UpgradeTest, ErrorsOfTheStream) {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOSPC, ENOMEM}) {
+    SCOPED_TRACE(error);
+    ScriptedBytestreamPtr server = MakeScripted(&runtime_);
+    server->Deliver("GET").FailRead(error);
+    EXPECT_THAT(Serve(server.get()), IsErrno(error));
+    EXPECT_EQ(served_.status, 0);
+    ScriptedBytestreamPtr mute = MakeScripted(&runtime_);
+    mute->FailWrite(error);
+    EXPECT_THAT(Ask(mute.get()), IsErrno(error));
+    ScriptedBytestreamPtr deaf = MakeScripted(&runtime_);
+    deaf->ExpectWrite(Request()).FailRead(error);
+    EXPECT_THAT(Ask(deaf.get()), IsErrno(error));
+    EXPECT_EQ(result_.status, 0);
+  }
+  ScriptedBytestreamPtr aborted = MakeScripted(&runtime_);
+  aborted->Abort();
+  EXPECT_THAT(Serve(aborted.get()), IsErrno(EBADF));
+  EXPECT_THAT(Ask(aborted.get()), IsErrno(EBADF));
+}
+
+TEST_F(UpgradeTest, OneReaderAtATime) {
+  auto [client, server] = MakePair(&runtime_);
+  Bundle bundle(&runtime_);
+  ASSERT_THAT(
+      bundle.Go([server = server.get()] { EXPECT_THAT(server->Peek(1, kNever), IsErrno(EBADF)); }),
+      IsOk());
+  EXPECT_THAT(Serve(server.get()), IsErrno(EBUSY));
+  EXPECT_THAT(Ask(server.get()), IsErrno(EBUSY));
+  server->Abort();
+  EXPECT_EQ(bundle.Wait(kNever), 0);
+}
+
 // Every wait of either side, timed out and cancelled.
 TEST_F(UpgradeTest, InterruptedAtEveryWait) {
   for (const bool of_client : {false, true}) {
