@@ -6,7 +6,8 @@
 #
 # Steps: clang-format (14 decides; skipped with a word where there is none), buildifier and shellcheck
 # where they are installed, all tests (the layering tests are among them), the same with clang if it
-# is there (whose layering check sees missing deps), and with the three sanitizers.
+# is there (whose layering check sees missing deps), tools/consumer, and all tests with the three
+# sanitizers.
 # Goes on after a failing step; ends with a line for each, and status 1 if one failed.
 
 # shellcheck disable=SC2317  # step calls the functions.
@@ -53,6 +54,8 @@ first_of() {
 
 test_with() { tools/bazelw test --config=ci "$@" -- "${targets[@]}"; }
 
+test_as_dependency() { (cd tools/consumer && ../bazelw test //...); }
+
 format=$(first_of clang-format-14)
 if [[ -n $format ]]; then
   step clang-format on_files "$format" --dry-run -Werror -- '*.cc' '*.h' '*.c'
@@ -80,6 +83,7 @@ if [[ -n $(first_of clang++) ]]; then
 else
   skip 'test, clang'
 fi
+step 'test, as a dependency' test_as_dependency
 step 'test, asan' test_with --config=asan
 step 'test, ubsan' test_with --config=ubsan
 step 'test, tsan' test_with --config=tsan
