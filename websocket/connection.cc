@@ -54,16 +54,19 @@ absl::Status Connection::SendText(absl::string_view text, Deadline deadline) {
               deadline);
 }
 
+// The limits are the server's, which may have gone before the connection's object.
 absl::Status Connection::Send(MessageView message) {
+  if (absl::Status status = MaySend(); !status.ok()) return status;
   return Send(message.type, message.payload, Deadline::In(limits_->send_time));
 }
 
 absl::Status Connection::SendText(absl::string_view text) {
+  if (absl::Status status = MaySend(); !status.ok()) return status;
   return SendText(text, Deadline::In(limits_->send_time));
 }
 
 void Connection::Counted(const absl::Status& status, size_t payload_size) {
-  if (!status.ok()) return;
+  if (!status.ok() || counters_ == nullptr) return;
   counters_->messages_sent.Add();
   counters_->bytes_sent.Add(payload_size);
 }

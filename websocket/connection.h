@@ -184,7 +184,7 @@ class Connection {
   const ThreadLink::Ref link_;
   const ConnectionId id_;
   const ConnectionLimits* const limits_;
-  ServerCounters* const counters_;
+  ServerCounters* counters_;  // null once it has ended
   const Handler* handler_ = nullptr;
   const TlsContext* tls_ = nullptr;  // of the listener it came by
   BytestreamPtr lower_;              // until there is a stream

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 #include "bytestream/base/check.h"
@@ -18,12 +17,8 @@
 
 namespace halfpipe::websocket {
 
-struct Server::Plan : ServerPlan {
-  using ServerPlan::ServerPlan;
-};
-
 Server::Server(ServerOptions options)
-    : plan_(std::make_unique<Plan>(std::move(options))),
+    : plan_(std::make_unique<ServerPlan>(std::move(options))),
       runtime_(nullptr),
       links_(std::max<size_t>(plan_->options.threads, 1)),
       running_(links_.size()) {
@@ -31,13 +26,26 @@ Server::Server(ServerOptions options)
 }
 
 Server::Server(Runtime* runtime, ServerOptions options)
-    : plan_(std::make_unique<Plan>(std::move(options))),
+    : plan_(std::make_unique<ServerPlan>(std::move(options))),
       runtime_(runtime),
       links_(1),
       running_(1) {}
 
 Server::~Server() {
-  Stop();
+  if (here_ != nullptr) {
+    HALFPIPE_CHECK(runtime_ == Runtime::CurrentOrNull() && here_->MayJoin());
+    here_->Join();
+    if (calls_here_ > 0) {
+      Waiter waiter;
+      last_call_.PushBack(&waiter);
+      static_cast<void>(runtime_->WaitShielded(&waiter));
+    }
+  } else if (runtime_ == nullptr) {
+    HALFPIPE_CHECK(!IsOwnThread());
+    Stop();
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return calls_ == 0; });
+  }
   for (const Listener& listener : listeners_) {
     for (const int fd : listener.fds) {
       if (fd >= 0) close(fd);
@@ -123,9 +131,9 @@ absl::Status Server::ListenOn(ServerThread* thread, size_t index) {
 
 // ---- Start and end -----------------------------------------------------------------------------
 
-absl::Status Server::Start() {
+// EINVAL: they are out of range.
+absl::Status Server::CheckOptions() const {
   const ServerOptions& options = plan_->options;
-  if (started_) return ErrnoStatus(EINVAL, "the server has been started already");
   if (options.handshakes_max == 0 || options.at_work_max == 0 || options.connections_max == 0 ||
       options.connections_per_thread_max == 0 || options.plain_requests_max == 0) {
     return ErrnoStatus(EINVAL, "a server needs a place for one of each");
@@ -146,40 +154,53 @@ absl::Status Server::Start() {
   if (!plan_->handlers.AllOf(valid)) {
     return ErrnoStatus(EINVAL, "a handler's options or origins are out of range");
   }
-  started_ = true;
-  if (runtime_ != nullptr) {
-    here_ = std::make_unique<ServerThread>(plan_.get(), runtime_, 0, links_[0]);
-    absl::Status status = ListenOn(here_.get(), 0);
-    std::optional<Deadline> drain;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      running_[0] = here_.get();
-      drain = WantedDrain();
-    }
-    if (!status.ok()) {
-      EndHere();
-    } else if (drain.has_value()) {
-      here_->Drain(*drain);
-    }
-    return status;
+  return absl::OkStatus();
+}
+
+absl::Status Server::Start() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (started_) return ErrnoStatus(EINVAL, "the server has been started already");
+    absl::Status status = CheckOptions();
+    if (!status.ok()) return status;
+    started_ = starting_ = true;
   }
+  return runtime_ != nullptr ? StartHere() : StartThreads();
+}
+
+absl::Status Server::StartHere() {
+  here_ = std::make_unique<ServerThread>(plan_.get(), runtime_, 0, links_[0]);
+  absl::Status status = ListenOn(here_.get(), 0);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    running_[0] = here_.get();
+  }
+  here_->DrainIfWanted();
+  if (!status.ok()) Stop();
+  return status;
+}
+
+absl::Status Server::StartThreads() {
+  std::vector<pthread_t> threads;
+  absl::Status status;
   for (size_t i = 0; i < links_.size(); ++i) {
     auto start = std::make_unique<ThreadStart>(ThreadStart{this, i});
     pthread_t thread;
     const int error = pthread_create(&thread, nullptr, &Server::ThreadMain, start.get());
     if (error != 0) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start_status_.Update(ErrnoStatus(error, "a thread could not be started"));
+      status = ErrnoStatus(error, "a thread could not be started");
       break;
     }
     start.release();
-    threads_.push_back(thread);
+    threads.push_back(thread);
   }
-  absl::Status status;
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return begun_ == threads_.size(); });
-    status = start_status_;
+    changed_.wait(lock, [&] { return begun_ == threads.size(); });
+    threads_ = std::move(threads);
+    starting_ = false;
+    status.Update(start_status_);
+    changed_.notify_all();
   }
   if (!status.ok()) Stop();
   return status;
@@ -200,42 +221,53 @@ void Server::RunThread(size_t index) {
     running_[index] = &thread;
     start_status_.Update(status);
     ++begun_;
-    if (const auto drain = WantedDrain(); drain.has_value()) thread.Drain(*drain);
     changed_.notify_all();
   }
+  thread.DrainIfWanted();
   static_cast<void>(thread.WaitDrained(Deadline::Never()));
   const std::lock_guard<std::mutex> lock(mutex_);
-  KeepCounts(thread);
+  thread.counters().AddTo(&ended_counts_);
   running_[index] = nullptr;
   ++ended_;
   changed_.notify_all();
 }
 
-// What Drain() has asked for before there was a thread to tell. On the clock of the current runtime,
-// which may be simulated. Under mutex_.
-std::optional<Deadline> Server::WantedDrain() const {
-  if (!drain_wanted_) return std::nullopt;
-  if (drain_nanos_ == INT64_MAX) return Deadline::Never();
-  const int64_t nanos = drain_nanos_ - Clock::System().NowNanos();
-  return nanos <= 0 ? Deadline::Immediately() : Deadline::In(absl::Nanoseconds(nanos));
+absl::Status Server::Wait(Deadline deadline) {
+  return runtime_ != nullptr ? WaitHere(deadline) : WaitForThreads(deadline);
 }
 
-void Server::KeepCounts(const ServerThread& thread) { thread.counters().AddTo(&ended_counts_); }
-
-absl::Status Server::Wait(Deadline deadline) {
-  if (!started_) return ErrnoStatus(EINVAL, "the server has not been started");
-  if (runtime_ != nullptr) {
-    return here_ != nullptr ? here_->WaitDrained(deadline) : absl::OkStatus();
+absl::Status Server::WaitHere(Deadline deadline) {
+  if (here_ == nullptr) return ErrnoStatus(EINVAL, "the server has not been started");
+  if (here_->IsOwn(runtime_->current())) {
+    return ErrnoStatus(EDEADLK, "a handler waits for its own server");
   }
+  ++calls_here_;
+  absl::Status status = here_->WaitDrained(deadline);
+  LeaveHere();
+  return status;
+}
+
+void Server::LeaveHere() {
+  if (--calls_here_ > 0) return;
+  if (Waiter* const waiter = last_call_.PopFront()) runtime_->Wake(waiter);
+}
+
+absl::Status Server::WaitForThreads(Deadline deadline) {
+  if (IsOwnThread()) return ErrnoStatus(EDEADLK, "a handler waits for its own server");
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto over = [this] { return ended_ == begun_; };
+  if (!started_) return ErrnoStatus(EINVAL, "the server has not been started");
+  const auto over = [this] { return !starting_ && ended_ == begun_; };
+  ++calls_;
+  bool ended = true;
   if (deadline.is_never()) {
     changed_.wait(lock, over);
-    return absl::OkStatus();
+  } else {
+    const int64_t nanos = std::max<int64_t>(deadline.nanos() - Clock::System().NowNanos(), 0);
+    ended = changed_.wait_for(lock, std::chrono::nanoseconds(nanos), over);
   }
-  const int64_t nanos = std::max<int64_t>(deadline.nanos() - Clock::System().NowNanos(), 0);
-  if (changed_.wait_for(lock, std::chrono::nanoseconds(nanos), over)) return absl::OkStatus();
-  return ErrnoStatus(ETIMEDOUT, "the server has not drained");
+  --calls_;
+  changed_.notify_all();
+  return ended ? absl::OkStatus() : ErrnoStatus(ETIMEDOUT, "the server has not drained");
 }
 
 absl::Status Server::Run() {
@@ -244,46 +276,51 @@ absl::Status Server::Run() {
 }
 
 void Server::Drain(absl::Duration bound) {
-  const bool at_once = bound <= absl::ZeroDuration();
-  if (runtime_ != nullptr && runtime_ == Runtime::CurrentOrNull() && started_) {
-    if (here_ != nullptr) here_->Drain(at_once ? Deadline::Immediately() : Deadline::In(bound));
-    return;
+  if (runtime_ != nullptr && runtime_ == Runtime::CurrentOrNull() && here_ != nullptr) {
+    const bool at_once = bound <= absl::ZeroDuration();
+    return here_->Drain(at_once ? Deadline::Immediately() : Deadline::In(bound));
   }
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    // For threads that have not begun yet. Others are told below.
-    drain_wanted_ = true;
-    const int64_t nanos = absl::ToInt64Nanoseconds(bound);
-    const int64_t now = Clock::System().NowNanos();
-    const int64_t until = nanos > INT64_MAX - now ? INT64_MAX : now + nanos;
-    drain_nanos_ = std::min(drain_nanos_, at_once ? 0 : until);
-  }
-  for (const ThreadLink::Ref& link : links_) {
-    static_cast<void>(link.Post([bound, at_once](ServerThread& thread) {
-      thread.Drain(at_once ? Deadline::Immediately() : Deadline::In(bound));
-    }));
-  }
+  plan_->drain.Ask(bound);
+  for (const ThreadLink::Ref& link : links_) link->Raise(ThreadLink::kDrainWanted);
 }
 
 void Server::Stop() {
+  Drain(absl::ZeroDuration());
   if (runtime_ == nullptr) {
-    Drain(absl::ZeroDuration());
-    for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
-    threads_.clear();
+    if (!IsOwnThread()) JoinThreads();
     return;
   }
-  EndHere();
+  if (runtime_ != Runtime::CurrentOrNull() || here_ == nullptr || !here_->MayJoin()) return;
+  ++calls_here_;
+  here_->Join();
+  LeaveHere();
 }
 
-// On the caller's runtime.
-void Server::EndHere() {
-  if (here_ == nullptr) return;
-  here_->Drain(Deadline::Immediately());
-  here_->Join();
-  const std::unique_ptr<ServerThread> ending = std::move(here_);
+// Whoever comes first joins them, the others wait for that.
+void Server::JoinThreads() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++calls_;
+  changed_.wait(lock, [this] { return !starting_ && !joining_; });
+  if (!threads_.empty()) {
+    const std::vector<pthread_t> threads = std::exchange(threads_, {});
+    joining_ = true;
+    lock.unlock();
+    for (const pthread_t thread : threads) pthread_join(thread, nullptr);
+    lock.lock();
+    joining_ = false;
+  }
+  --calls_;
+  changed_.notify_all();
+}
+
+// Whether the caller is one of the server's threads: in a handler, or what else runs there.
+bool Server::IsOwnThread() const {
+  const Runtime* const runtime = Runtime::CurrentOrNull();
   const std::lock_guard<std::mutex> lock(mutex_);
-  KeepCounts(*ending);
-  running_[0] = nullptr;
+  return runtime != nullptr &&
+         std::any_of(running_.begin(), running_.end(), [runtime](const ServerThread* thread) {
+           return thread != nullptr && thread->runtime() == runtime;
+         });
 }
 
 // ---- Connections from outside ------------------------------------------------------------------
@@ -292,7 +329,6 @@ absl::Status Server::Serve(BytestreamPtr stream, const TlsContext* tls) {
   if (runtime_ == nullptr || !started_) {
     return ErrnoStatus(EINVAL, "connections are given to a server on a runtime of the caller's");
   }
-  if (here_ == nullptr) return ErrnoStatus(ECANCELED, "the server has stopped");
   return here_->Serve(std::move(stream), tls);
 }
 

@@ -5,10 +5,8 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/runtime/waiter.h"
 #include "bytestream/tls/tls_context.h"
 #include "websocket/connection.h"
 #include "websocket/encoded_message.h"
@@ -32,6 +31,7 @@
 namespace halfpipe::websocket {
 
 class ServerThread;
+struct ServerPlan;
 
 // A WebSocket server: listeners, opening handshakes, handlers by path, bounds on everything, and an
 // end that drops nobody who comes to it in time.
@@ -44,9 +44,11 @@ class ServerThread;
 //   functions here may be called by any thread, unless they say otherwise. Listening sockets share
 //   their port (SO_REUSEPORT), so that the system spreads connections over the threads.
 // * Server(runtime, options): in coroutines of that runtime, on its thread, which is also the only
-//   one to call anything here but Drain(), Post(), SendTo() and counts().
+//   one to call anything here but Drain(), Stop(), Post(), SendTo() and counts().
 //
-// Life: Handle() and Listen...() first, then Start(). Drain() begins the end, Wait() waits for it.
+// Life: Handle() and Listen...() first, then Start(). Drain() begins the end, Wait() waits for it;
+// Stop() does both at once. Drain() and Stop() may be called at any time, also before Start(), which
+// does not forget them.
 //
 // Drain (from any thread, never waits): no connection is accepted any more; those that the system
 // has queued are accepted still, and their upgrades are answered with 503 and Retry-After; open ones
@@ -67,7 +69,9 @@ class Server {
   explicit Server(ServerOptions options = {});
   // `runtime` is borrowed and outlives the object; ServerOptions::threads does not count.
   Server(Runtime* runtime, ServerOptions options);
-  // As Stop(). Whatever handlers refer to outlives the object.
+  // As Stop(), and calls of Stop() and Wait() that others are in come out first. Nobody begins another
+  // call of anything. It is a fault, which is checked, where Stop() could not wait: in a handler, a
+  // callback, or on another thread than the runtime's. Whatever handlers refer to outlives the object.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -96,7 +100,9 @@ class Server {
 
   // Waits until the server has drained. With threads of its own it blocks the calling thread (which
   // must not be one of a Runtime that has something else to do), without it waits in the calling
-  // coroutine. ETIMEDOUT, ECANCELED: it goes on; call again.
+  // coroutine. ETIMEDOUT, ECANCELED: it goes on; call again. EINVAL: it has not been started.
+  // EDEADLK: the caller is a handler of this server, for which it would wait. Any number of callers at
+  // a time.
   absl::Status Wait(Deadline deadline);
 
   // Start(), then Wait() for ever.
@@ -106,7 +112,15 @@ class Server {
   // for the signal.
   void Drain(absl::Duration bound);
 
-  // Drain(0) and Wait().
+  // Drain(0), then waits until nothing of the server runs any more: its handlers have returned, and
+  // threads of its own have ended. Handlers get ECANCELED or EBADF from what they wait for, and it
+  // waits for them as long as they take; nothing cuts that short, neither a time nor a cancellation.
+  // Any number of callers at a time, from wherever they are, and while a drain is under way.
+  //
+  // Where it would wait for its own caller, or nothing may wait, it is Drain(0) alone and returns at
+  // once: in handlers and hooks, in coroutines that a handler has made, in functions that were posted,
+  // in callbacks of the runtime; with Server(runtime, options) on other threads, too. With threads of
+  // its own it blocks the calling thread otherwise, as Wait() does.
   void Stop();
 
   // Takes a connection that was made in another way: on the runtime of Server(runtime, options),
@@ -133,7 +147,6 @@ class Server {
     std::vector<int> fds;  // one for each thread; -1 once it is a thread's
     const TlsContext* tls;
   };
-  struct Plan;
   struct ThreadStart {
     Server* server;
     size_t index;
@@ -143,28 +156,37 @@ class Server {
   static void* ThreadMain(void* start);
   void RunThread(size_t index);
   absl::Status ListenOn(ServerThread* thread, size_t index);
-  void EndHere();
-  std::optional<Deadline> WantedDrain() const;
-  void KeepCounts(const ServerThread& thread);
+  absl::Status CheckOptions() const;
+  absl::Status StartHere();
+  absl::Status StartThreads();
+  void JoinThreads();
+  bool IsOwnThread() const;
+  absl::Status WaitHere(Deadline deadline);
+  absl::Status WaitForThreads(Deadline deadline);
+  void LeaveHere();
 
-  const std::unique_ptr<Plan> plan_;
+  const std::unique_ptr<ServerPlan> plan_;
   Runtime* const runtime_;  // null: threads of its own
   std::vector<ThreadLink::Ref> links_;
   std::vector<Listener> listeners_;
-  bool started_ = false;
+  bool started_ = false;  // Start() has been called
 
-  std::unique_ptr<ServerThread> here_;  // on runtime_
-  std::vector<pthread_t> threads_;
+  // On runtime_: kept to the end, whoever has stopped it.
+  std::unique_ptr<ServerThread> here_;
+  int calls_here_ = 0;    // of Stop() and Wait(), in progress
+  WaiterList last_call_;  // the destructor's
 
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   std::vector<const ServerThread*> running_;  // by thread; null before and after
   ServerCounts ended_counts_;                 // of those that have ended
   absl::Status start_status_;
+  std::vector<pthread_t> threads_;  // to be joined
   size_t begun_ = 0;
   size_t ended_ = 0;
-  bool drain_wanted_ = false;
-  int64_t drain_nanos_ = INT64_MAX;  // on the system's clock
+  bool starting_ = false;
+  bool joining_ = false;
+  int calls_ = 0;  // as calls_here_
 };
 
 }  // namespace halfpipe::websocket

@@ -71,9 +71,7 @@ IoResult ServerThread::AcceptOne(ListenerEntry* listener) {
 bool ServerThread::TakePermit() {
   for (;;) {
     if (connection_count_ < plan_->options.connections_per_thread_max &&
-        plan_->permits.TryTake([link = link_] {
-          static_cast<void>(link.Post([](ServerThread& thread) { thread.WakePermitWaiters(); }));
-        })) {
+        plan_->permits.TryTake([link = link_] { link->Raise(ThreadLink::kPermitFree); })) {
       return true;
     }
     Waiter waiter;

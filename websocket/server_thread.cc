@@ -59,14 +59,28 @@ ServerThread::ServerThread(ServerPlan* plan, Runtime* runtime, uint32_t index, T
   handshakes_.run = &ServerThread::RunHandshake;
   messages_.places = plan->options.at_work_max;
   messages_.run = &ServerThread::RunMessages;
-  link_->Open(this, runtime);
+  link_->Open(this, runtime, [](ServerThread& thread, uint32_t signals) {
+    if ((signals & ThreadLink::kPermitFree) != 0) thread.WakePermitWaiters();
+    if ((signals & ThreadLink::kDrainWanted) != 0) thread.DrainIfWanted();
+  });
+}
+
+bool ServerThread::MayJoin() const {
+  if (joined_) return true;
+  return runtime_->may_wait() && !acceptors_.JoinIsDeadlock() && !coroutines_.JoinIsDeadlock();
 }
 
 void ServerThread::Join() {
-  if (std::exchange(joined_, true)) return;
+  if (joined_) return;
+  if (joining_) {
+    Waiter waiter;
+    join_waiters_.PushBack(&waiter);
+    static_cast<void>(runtime_->WaitShielded(&waiter));
+    return;
+  }
   link_->Close();
   Drain(Deadline::Immediately());
-  joining_ = true;  // nothing is started from here on
+  joining_ = true;
   acceptors_.CancelAndJoin();
   coroutines_.CancelAndJoin();
   {
@@ -87,7 +101,9 @@ void ServerThread::Join() {
     listener->entry.fd = -1;
     close(fd);
   }
+  joined_ = true;
   drained_.Notify();
+  while (Waiter* const waiter = join_waiters_.PopFront()) runtime_->Wake(waiter);
 }
 
 // ---- Numbers and states ------------------------------------------------------------------------
@@ -388,6 +404,7 @@ void ServerThread::Destroy(Connection* connection) {
   connection->timer_.Cancel();
   connection->BeginToEnd();
   connection->DropQueue(EBADF);
+  connection->counters_ = nullptr;
   connection->all_link_.Unlink();
   connection->work_link_.Unlink();
   connection->retry_link_.Unlink();
@@ -402,6 +419,10 @@ void ServerThread::Destroy(Connection* connection) {
 }
 
 // ---- Draining ----------------------------------------------------------------------------------
+
+void ServerThread::DrainIfWanted() {
+  if (const auto deadline = plan_->drain.Get(); deadline.has_value()) Drain(*deadline);
+}
 
 void ServerThread::Drain(Deadline deadline) {
   if (!draining_) {

@@ -23,6 +23,7 @@
 #include "bytestream/tls/tls_context.h"
 #include "websocket/connection.h"
 #include "websocket/connection_permits.h"
+#include "websocket/drain_wish.h"
 #include "websocket/message_assembly.h"
 #include "websocket/path_table.h"
 #include "websocket/server_counters.h"
@@ -32,7 +33,7 @@
 
 namespace halfpipe::websocket {
 
-// What the threads of a server have in common. Only `permits` changes once they have begun.
+// What the threads of a server have in common. Only `permits` and `drain` change once they have begun.
 struct ServerPlan {
   explicit ServerPlan(ServerOptions server_options)
       : options(std::move(server_options)), permits(options.connections_max) {}
@@ -42,6 +43,7 @@ struct ServerPlan {
   PathTable<Handler> handlers;
   PlainHandler plain;
   ConnectionPermits permits;
+  DrainWish drain;
 };
 
 // Those of a connection whose handler has `options`: where the server has a say, with its own.
@@ -65,9 +67,18 @@ class ServerThread final : private ConnectionHost {
 
   // Begins to drain, or has it end earlier. Never waits.
   void Drain(Deadline deadline);
+  // The same, if the plan says so.
+  void DrainIfWanted();
 
-  // Breaks what is left and waits for its coroutines, which are cancelled. May be called again.
+  // Breaks what is left and waits for its coroutines, which are cancelled. May be called again, and
+  // while another call is at work. Only where MayJoin().
   void Join();
+
+  // False: nothing may wait here, or the wait would be for the caller itself.
+  bool MayJoin() const;
+
+  // Whether it is a coroutine of a handler's, or another one of this object's.
+  bool IsOwn(const Coroutine* coroutine) const { return coroutines_.Contains(coroutine); }
 
   // Waits until a drain is over. ETIMEDOUT, ECANCELED.
   absl::Status WaitDrained(Deadline deadline) { return drained_.Wait(deadline); }
@@ -172,8 +183,9 @@ class ServerThread final : private ConnectionHost {
   bool draining_ = false;
   bool backlog_drained_ = false;
   bool aborting_ = false;
-  bool joining_ = false;
+  bool joining_ = false;  // nothing is started any more
   bool joined_ = false;
+  WaiterList join_waiters_;  // further calls of Join()
   Bundle acceptors_;
   Bundle coroutines_;  // all others; end before what they use
 };

@@ -4,8 +4,9 @@
 
 namespace halfpipe::websocket {
 
-void ThreadLink::Open(ServerThread* thread, Runtime* runtime) {
+void ThreadLink::Open(ServerThread* thread, Runtime* runtime, SignalFunction on_signals) {
   thread_ = thread;
+  on_signals_ = on_signals;
   runtime_.store(runtime, std::memory_order_relaxed);
   const std::lock_guard<std::mutex> lock(mutex_);
   target_ = runtime->post_target();
@@ -16,6 +17,26 @@ void ThreadLink::Close() {
   runtime_.store(nullptr, std::memory_order_relaxed);
   const std::lock_guard<std::mutex> lock(mutex_);
   target_.reset();
+}
+
+// Whoever calls has a reference, so that OnDropped(), which may be called within, is not the last to
+// drop one.
+void ThreadLink::Raise(Signal signal) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!target_.has_value()) return;
+  if (std::exchange(signals_, signals_ | signal) != 0) return;
+  references_.fetch_add(1, std::memory_order_relaxed);
+  target_->Complete(this);
+}
+
+void ThreadLink::OnCompleted() {
+  uint32_t signals;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    signals = std::exchange(signals_, 0);
+  }
+  if (thread_ != nullptr) on_signals_(*thread_, signals);
+  Unref();
 }
 
 // Another thread may read the value while it changes, but never its own.

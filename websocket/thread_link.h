@@ -17,8 +17,16 @@ namespace halfpipe::websocket {
 class ServerThread;
 
 // The way to a thread of a server from any other one; may outlive both.
-class ThreadLink {
+class ThreadLink final : private PostQueue::Completion {
  public:
+  // What a thread is to look at, whatever else it has to do.
+  enum Signal : uint32_t {
+    kPermitFree = 1,   // there may be a permit for a connection
+    kDrainWanted = 2,  // the server is to drain, or earlier
+  };
+  // Called on the thread, in its scheduler, where it may not wait; with all that were raised.
+  using SignalFunction = void (*)(ServerThread& thread, uint32_t signals);
+
   // A share in it; copies may be made and dropped by any thread.
   class Ref {
    public:
@@ -30,9 +38,7 @@ class ThreadLink {
       std::swap(link_, other.link_);
       return *this;
     }
-    ~Ref() {
-      if (link_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete link_;
-    }
+    ~Ref() { link_->Unref(); }
     ThreadLink* operator->() const { return link_; }
 
     friend bool operator==(const Ref& a, const Ref& b) { return a.link_ == b.link_; }
@@ -49,8 +55,13 @@ class ThreadLink {
     ThreadLink* link_;
   };
 
-  // For the thread itself: from here on, and until here, functions come to it.
-  void Open(ServerThread* thread, Runtime* runtime);
+  // Has the thread look at `signal`, unless it has not begun or has ended. Cannot fail, however much
+  // is waiting there; several before it comes to look are one. What was done before the call is seen
+  // by the thread then.
+  void Raise(Signal signal);
+
+  // For the thread itself: from here on, and until here, functions and signals come to it.
+  void Open(ServerThread* thread, Runtime* runtime, SignalFunction on_signals);
   void Close();
 
   // On the thread itself: null once it has been closed.
@@ -60,11 +71,21 @@ class ThreadLink {
   ThreadLink() = default;
   ~ThreadLink() = default;
 
+  // PostQueue::Completion
+  void OnCompleted() override;
+  void OnDropped() override { Unref(); }
+
+  void Unref() {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
   std::atomic<uint32_t> references_ = 1;
-  ServerThread* thread_ = nullptr;  // of that thread alone
+  ServerThread* thread_ = nullptr;  // of that thread alone, as the next one
+  SignalFunction on_signals_ = nullptr;
   std::atomic<Runtime*> runtime_ = nullptr;
-  std::mutex mutex_;
+  std::mutex mutex_;  // of what follows
   std::optional<PostTarget> target_;
+  uint32_t signals_ = 0;  // raised and not looked at; the link is in the runtime's queue then
 };
 
 }  // namespace halfpipe::websocket

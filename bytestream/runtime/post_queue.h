@@ -101,6 +101,10 @@ class PostTarget {
     return queue_->Post(std::move(function));
   }
 
+  // For what must not get lost: `completion`, which is not listed anywhere, stays until one of its
+  // functions is called.
+  void Complete(PostQueue::Completion* completion) const { queue_->Complete(completion); }
+
  private:
   PostQueue* queue_;
 };

@@ -133,6 +133,9 @@ class Runtime {
     return current_->cancelled || current_->closing_depth > 0 ? ECANCELED : 0;
   }
 
+  // False in a NoWaitScope, and so in callbacks: nothing may wait here, not even for what ends soon.
+  bool may_wait() const { return no_wait_depth_ == 0; }
+
   // Suspends the current coroutine until Wake() is called for `waiter`, which the caller has listed
   // somewhere (or will hand to whoever wakes it). Returns what Wake() was given, or ETIMEDOUT, or
   // ECANCELED; `waiter` is off its list then. Does not switch when the deadline has already passed.
