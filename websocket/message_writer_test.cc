@@ -438,6 +438,19 @@ TEST_F(MessageWriterTest, SaysWhetherItIsCompressed) {
   server_.reset();
 }
 
+// Between its pieces a message is under way, and what compresses it is in use.
+TEST_F(MessageWriterTest, KeepsItsCompressorToTheEnd) {
+  Connect(WithDeflate());
+  MessageWriter writer(client_.get(), MessageType::kText);
+  ASSERT_THAT(writer.Write(AsBytes("one, "), kNever), IsOk());
+  client_->ReleaseCompressor();
+  EXPECT_GT(client_->deflate_memory_bytes(), 0u);
+  ASSERT_THAT(writer.Finish(AsBytes("two"), kNever), IsOk());
+  EXPECT_EQ(Receive(server_.get()), "one, two");
+  client_->ReleaseCompressor();
+  EXPECT_EQ(client_->deflate_memory_bytes(), 0u);
+}
+
 // Every wait of it, ended: the message arrives whole, or the outbound half has ended.
 TEST_F(MessageWriterTest, EveryWaitMayEnd) {
   for (const int error : {ETIMEDOUT, ECANCELED}) {

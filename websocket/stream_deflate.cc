@@ -156,7 +156,7 @@ absl::Status Stream::WriteFragments(MessageSender* sender, uint8_t* payload, siz
 }
 
 void Stream::ReleaseCompressor() {
-  if (!sending_) ReleaseCompressorLocked();
+  if (!sender_busy()) ReleaseCompressorLocked();
 }
 
 void Stream::ReleaseCompressorLocked() {

@@ -30,7 +30,7 @@ void Stream::QueueClose(int code, absl::string_view reason) {
   close_queued_ = true;
   static_cast<void>(close_state_.On(CloseEvent::kSendClose));
   EndPings(EPIPE);
-  ReleaseCompressor();
+  if (!sending_) ReleaseCompressorLocked();
   FlushOutbox();
   TellWaiting();
 }
