@@ -103,6 +103,19 @@ absl::StatusOr<BytestreamPtr> Stream::Detach(int code, absl::string_view reason,
   return std::move(lower_);
 }
 
+// Drops what the peer sends behind the end of all messages, up to the end of its stream.
+absl::Status Stream::DrainLower(Deadline deadline) {
+  for (;;) {
+    auto rest = lower_->Peek(1, deadline);
+    if (!rest.ok()) return rest.status();
+    if (rest->empty()) return absl::OkStatus();
+    CountWork(rest->size());
+    lower_->Consume(rest->size());
+    runtime_->CountOperation();
+    if (absl::Status status = LookAtClock(deadline); !status.ok()) return status;
+  }
+}
+
 absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline) {
   if (receiving_ || sender_busy()) {
     return ErrnoStatus(EBUSY, "another coroutine uses the WebSocket");
@@ -118,12 +131,7 @@ absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline
   absl::Status ended = FlushClose(deadline);
   ReleaseView();
   if (ended.ok()) ended = lower_->Done(deadline);
-  while (ended.ok()) {
-    auto rest = lower_->Peek(1, deadline);
-    if (!rest.ok()) ended = rest.status();
-    if (!rest.ok() || rest->empty()) break;
-    lower_->Consume(rest->size());
-  }
+  if (ended.ok()) ended = DrainLower(deadline);
   receiving_ = false;
   Abort();
   return status.ok() ? ended : status;

@@ -76,7 +76,8 @@ struct CloseInfo {
 //
 // Waiting: calls with a Deadline suspend the calling coroutine. Errors (errno of the status):
 //   ETIMEDOUT, ECANCELED  receive: nothing is lost, the next receive delivers the whole message;
-//                         send, Done: nothing was sent, the call may be made again
+//                         send, Done: nothing was sent, the call may be made again. What needs no
+//                         waiting is done all the same, but for what a peer sends without end
 //   EBUSY       another coroutine is receiving (senders queue, each under its own deadline)
 //   EPIPE       send, Done: our outbound half has ended
 //   EPROTO      receive: the peer broke the protocol or a limit; a Close with the right code was
@@ -295,6 +296,8 @@ class Stream final : public MessageSocket {
   void SettleReceive(absl::Status* status);
   absl::Status CheckAside(absl::Span<const IoSpan> slices);
   absl::Status NextDataEvent(ReceiveEvent* event, Deadline deadline);
+  void CountWork(uint64_t amount) { work_ += amount; }
+  absl::Status LookAtClock(Deadline deadline);
   absl::Status TakeHeader(size_t min_bytes, Deadline deadline);
   absl::Status TakeControl(size_t min_bytes, Deadline deadline);
   absl::Status SkipMessage(Deadline deadline);
@@ -304,6 +307,7 @@ class Stream final : public MessageSocket {
   absl::Status ViewFrame(size_t size, ReceiveEvent* event, absl::Span<const uint8_t>* payload,
                          Deadline deadline);
   absl::Status DrainToClose(Deadline deadline);
+  absl::Status DrainLower(Deadline deadline);
   absl::Status DropMessage(ReceiveEvent* event, Deadline deadline);
   absl::StatusOr<std::optional<MessagePart>> ReceivePartNow(absl::Span<uint8_t> memory,
                                                             Deadline deadline);
@@ -402,7 +406,8 @@ class Stream final : public MessageSocket {
   CloseState close_state_;
   SetAside aside_;
   size_t view_bytes_ =
-      0;  // of the lower buffer, in use by the last view: consumed at the next receive
+      0;               // of the lower buffer, in use by the last view: consumed at the next receive
+  uint64_t work_ = 0;  // of the receiver, since the clock was looked at; about bytes
   const Coroutine* last_receiver_ = nullptr;
   WaiterList send_queue_;
   Waiter* piece_waiter_ = nullptr;            // a MessageWriter that waits for a ping to be written

@@ -284,6 +284,7 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
     const Inflater::Result result = state.inflater.Inflate(in, last, room);
     in.remove_prefix(result.consumed);
     if (opcode == Opcode::kText && !state.text.Validate(room.first(result.produced))) {
+    CountWork(result.consumed + result.produced);
       return FailConnection({kCloseBadPayload, "text is not UTF-8"});
     }
     if (!overflow) sink->Commit(result.produced);
