@@ -221,13 +221,13 @@ class Stream::CollectSink final : public InflateSink {
 
 absl::Status Stream::FillInflated(absl::Span<const IoSpan> slices, ReceiveEvent* event,
                                   Deadline deadline) {
-  const uint64_t received = aside_.message_bytes();
-  if (received > 0) aside_.Restore(slices);
   SliceCursor<IoSpan> to(slices);
-  to.Advance(static_cast<size_t>(received));
+  to.Advance(static_cast<size_t>(aside_.message_bytes()));
   FillSink sink(&to);
   absl::Status status = InflateMessage(&sink, event, deadline);
-  if (!status.ok() && failure_ == 0 && IsInterruption(status)) {
+  if (status.ok() && event->kind == Kind::kMessageEnd) {
+    aside_.Restore(slices);
+  } else if (failure_ == 0 && IsInterruption(status)) {
     Interrupted(slices, deflate_->message_offset());
     if (failure_ == ENOMEM) return Failure();
   }
@@ -243,11 +243,7 @@ absl::Status Stream::CollectInflated(ReceiveEvent* event, Deadline deadline) {
 
 absl::Status Stream::DropInflated(ReceiveEvent* event, Deadline deadline) {
   DropSink sink;
-  absl::Status status = InflateMessage(&sink, event, deadline);
-  if (!status.ok() && failure_ == 0 && IsInterruption(status)) {
-    aside_.SaveDiscarded(deflate_->message_offset());
-  }
-  return status;
+  return InflateMessage(&sink, event, deadline);
 }
 
 // Inflates the message that *event speaks of, from wherever it has come to. OK: *event is
@@ -284,11 +280,11 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
     const Inflater::Result result = state.inflater.Inflate(in, last, room);
     in.remove_prefix(result.consumed);
     if (opcode == Opcode::kText && !state.text.Validate(room.first(result.produced))) {
-    CountWork(result.consumed + result.produced);
       return FailConnection({kCloseBadPayload, "text is not UTF-8"});
     }
     if (!overflow) sink->Commit(result.produced);
     state.message_bytes += result.produced;
+    CountWork(result.consumed + result.produced);
     switch (result.status) {
       case Inflater::Status::kNeedOutput:
         room = overflow ? drop.Room() : sink->Room();
@@ -305,8 +301,7 @@ absl::Status Stream::InflatePiece(absl::Span<const uint8_t> in, bool last, Opcod
           return FailConnection({kCloseBadPayload, "text ends inside a UTF-8 sequence"});
         }
         if (!overflow) return absl::OkStatus();
-        // Nothing is left to be skipped.
-        return ErrnoStatus(EMSGSIZE, "the message is larger than the memory for it");
+        return TooLarge(/*skip=*/false);
       case Inflater::Status::kFailed:
         return FailConnection(result.error);
       case Inflater::Status::kNoMemory:

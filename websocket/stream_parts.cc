@@ -76,9 +76,7 @@ void Stream::TakeFromAside(absl::Span<uint8_t> memory, MessagePart* part) {
   std::memcpy(memory.data(), bytes.data(), count);
   part->payload = memory.first(count);
   aside_given_ += count;
-  if (count < bytes.size()) return;
-  aside_given_ = 0;
-  aside_.Clear();
+  if (count == bytes.size()) ForgetAside();
 }
 
 // OK: *part has payload, or *event is kMessageEnd, kPeerClosed or kFail.
@@ -120,8 +118,28 @@ absl::Status Stream::ViewPiece(ReceiveEvent* event, absl::Span<const uint8_t>* p
   return absl::OkStatus();
 }
 
-// Drops what is left of a message, or all of the next one. OK: as DropMessage().
+// Bytes of the current message that have been received or dropped, inflated.
+uint64_t Stream::MessageOffset() const {
+  return deflate_ != nullptr && deflate_->in_message ? deflate_->message_bytes
+                                                     : receiver_.message_offset();
+}
+
+// Drops what is left of a message, or all of the next one. OK: as DropMessage(). Interrupted, it has
+// done nothing, if it has not dropped a byte; else the message can only be dropped.
 absl::Status Stream::DropRest(ReceiveEvent* event, Deadline deadline) {
+  const uint64_t before = skipping_ ? 0 : MessageOffset();
+  absl::Status status = DropRestNow(event, deadline);
+  if (status.ok()) {
+    in_parts_ = part_given_ = false;
+    ForgetAside();
+  } else if (failure_ == 0 && IsInterruption(status) && !skipping_ && MessageOffset() > before) {
+    ForgetAside();
+    aside_.SaveDiscarded(MessageOffset());
+  }
+  return status;
+}
+
+absl::Status Stream::DropRestNow(ReceiveEvent* event, Deadline deadline) {
   const bool inflating = in_parts_ && deflate_ != nullptr && deflate_->in_message;
   if (inflating) {
     const bool ending = deflate_->ending;
@@ -130,14 +148,11 @@ absl::Status Stream::DropRest(ReceiveEvent* event, Deadline deadline) {
       event->kind = Kind::kMessageEnd;
       event->opcode = deflate_->opcode;
       event->message_bytes = deflate_->message_bytes;
-      in_parts_ = part_given_ = false;
       return absl::OkStatus();
     }
   }
   absl::Status status = FirstDataEvent(event, deadline);
-  if (status.ok()) status = DropMessage(event, deadline);
-  if (status.ok()) in_parts_ = part_given_ = false;
-  return status;
+  return status.ok() ? DropMessage(event, deadline) : status;
 }
 
 void Stream::SetMessageBounds(bool by_parts) {

@@ -293,6 +293,71 @@ TEST_F(StreamPartsTest, DiscardThatIsInterruptedLeavesNothingToBeReceivedInParts
   EXPECT_EQ(Part(9), "[next]");
 }
 
+// The same for a message whose payload has come, but is still to be inflated.
+TEST_F(StreamPartsTest, DiscardThatIsInterruptedHidesNoGapInACompressedMessage) {
+  // "0123456789", stored (RFC 1951 section 3.2.4), in two fragments.
+  const std::string stored =
+      Bytes({0x00, 10, 0x00, 0xff - 10, 0xff}) + "0123456789" + Bytes({0x00});
+  Connect(WithDeflate());
+  FromPeer(FromClient().Frame({.first_byte = 0x41, .payload = stored.substr(0, 10)}));
+  EXPECT_EQ(Part(2), "[01");
+  EXPECT_EQ(Drop(), kTimeout);  // "234" has gone.
+  EXPECT_EQ(Part(10), kInvalid);
+  FromPeer(FromClient().Continuation(stored.substr(10)).Text("next"));
+  EXPECT_EQ(Part(10), kInvalid);
+  EXPECT_EQ(Drop(), "10");
+  EXPECT_EQ(Part(9), "[next]");
+}
+
+// One that has dropped nothing has done nothing.
+TEST_F(StreamPartsTest, DiscardThatDroppedNothingLeavesEverything) {
+  const std::string stored =
+      Bytes({0x00, 10, 0x00, 0xff - 10, 0xff}) + "0123456789" + Bytes({0x00});
+  char memory[100];
+  const IoSpan list(memory, sizeof(memory));
+  for (const bool deflate : {false, true}) {
+    for (const bool received : {false, true}) {
+      SCOPED_TRACE(testing::Message() << deflate << received);
+      Connect(deflate ? WithDeflate() : Options());
+      const std::string wire =
+          deflate ? FromClient().Frame({.first_byte = 0xc1, .payload = stored}).str()
+                  : FromClient().Text("0123456789").str();
+      const size_t cut = wire.size() - (deflate ? 7 : 6);  // behind "0123"
+      FromPeer(wire.substr(0, cut));
+      if (received) {
+        EXPECT_THAT(stream_->Receive(absl::MakeConstSpan(&list, 1), kNow), IsErrno(ETIMEDOUT));
+        EXPECT_EQ(Drop(), kTimeout);
+      }
+      EXPECT_EQ(Part(3), "[012");
+      if (received) {
+        EXPECT_EQ(Drop(), kTimeout);
+      }
+      EXPECT_EQ(Part(3), "3");
+      EXPECT_EQ(Drop(), kTimeout);
+      FromPeer(wire.substr(cut) + FromClient().Text("next").str());
+      EXPECT_EQ(Whole(3), "456789]");
+      EXPECT_EQ(View(), "next");
+    }
+  }
+}
+
+// A receive that was interrupted leaves its bytes to a drop, and they count for no later message.
+TEST_F(StreamPartsTest, DiscardEndsWhatWasGivenInPart) {
+  char memory[100];
+  const IoSpan list(memory, sizeof(memory));
+  Connect();
+  const std::string wire = FromClient().Text("abcdef");
+  FromPeer(wire.substr(0, wire.size() - 2));
+  EXPECT_THAT(stream_->Receive(absl::MakeConstSpan(&list, 1), kNow), IsErrno(ETIMEDOUT));
+  EXPECT_EQ(Part(3), "[abc");
+  FromPeer(wire.substr(wire.size() - 2));
+  EXPECT_EQ(Drop(), "6");
+  FromPeer(FromClient().Text("xy", kMore));
+  EXPECT_THAT(stream_->Receive(absl::MakeConstSpan(&list, 1), kNow), IsErrno(ETIMEDOUT));
+  FromPeer(FromClient().Continuation("z"));
+  EXPECT_EQ(Whole(10), "[xyz]");
+}
+
 TEST_F(StreamPartsTest, GoesOnWithWhatAnInterruptedReceiveHasLeft) {
   for (const bool deflate : {false, true}) {
     for (const bool view : {false, true}) {

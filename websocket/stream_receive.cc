@@ -73,7 +73,7 @@ absl::Status Stream::BeginReceive(bool by_parts) {
   }
   if (receiving_) return ErrnoStatus(EBUSY, "another coroutine is receiving");
   if (failure_ != 0) {
-    aside_.Clear();
+    ForgetAside();
     return Failure();
   }
   ReleaseView();
@@ -98,7 +98,7 @@ void Stream::SettleReceive(absl::Status* status) {
   } else if (error == EBADF && !aborted_) {
     *status = Failure();  // The lower stream was broken by us.
   }
-  if (failure_ != 0) aside_.Clear();
+  if (failure_ != 0) ForgetAside();
 }
 
 // Whether `slices` can take what an interrupted call has left behind. Asked before the receiver is,
@@ -116,7 +116,7 @@ void Stream::ReleaseView() {
     lower_->Consume(std::exchange(view_bytes_, 0));
     NoteBuffered();
   }
-  if (std::exchange(view_in_aside_, false)) aside_.Clear();
+  if (std::exchange(view_in_aside_, false)) ForgetAside();
   if (part_block_ != nullptr) {
     runtime_->buffer_pool().Put(std::exchange(part_block_, nullptr));
   }
@@ -265,7 +265,6 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
   if (event->rsv != 0) return FillInflated(slices, event, deadline);
   const uint64_t capacity = TotalSize(slices);
   uint64_t received = aside_.message_bytes();
-  if (received > 0) aside_.Restore(slices);
   SliceCursor<IoSpan> to(slices);
   to.Advance(static_cast<size_t>(received));
   while (event->kind == Kind::kNeedPayload) {
@@ -282,6 +281,7 @@ absl::Status Stream::FillMessage(absl::Span<const IoSpan> slices, ReceiveEvent* 
       return failure_ == ENOMEM ? Failure() : status;
     }
   }
+  if (event->kind == Kind::kMessageEnd) aside_.Restore(slices);
   return absl::OkStatus();
 }
 
@@ -371,25 +371,21 @@ absl::Status Stream::CollectMessage(ReceiveEvent* event, Deadline deadline) {
 
 // Takes the rest of a message and keeps none of it.
 absl::Status Stream::DropMessage(ReceiveEvent* event, Deadline deadline) {
-  aside_.Clear();
   if (event->rsv != 0) return DropInflated(event, deadline);
   while (event->kind == Kind::kNeedPayload) {
     size_t taken = 0;
     absl::Status status =
         FillPiece(IoSpan(nullptr, SIZE_MAX), event->frame_bytes_left, &taken, deadline);
     if (status.ok()) status = NextDataEvent(event, deadline);
-    if (!status.ok()) {
-      if (IsInterruption(status)) aside_.SaveDiscarded(receiver_.message_offset());
-      return status;
-    }
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
-  work_ = 0;
 
 // Drops everything up to the peer's Close. The caller has the direction.
 absl::Status Stream::DrainToClose(Deadline deadline) {
   ReleaseView();
+  work_ = 0;
   while (!peer_close_met_) {
     if (failure_ != 0) return Failure();
     ReceiveEvent event;
@@ -410,14 +406,15 @@ absl::Status Stream::SkipMessage(Deadline deadline) {
   ReceiveEvent event;
   absl::Status status = NextDataEvent(&event, deadline);
   if (status.ok()) status = DropMessage(&event, deadline);
-  aside_.Clear();
+  ForgetAside();
   if (status.ok()) skipping_ = false;
   return status;
 }
 
-absl::Status Stream::TooLarge() {
-  aside_.Clear();
-  skipping_ = true;
+// `skip`: there is more of it to come.
+absl::Status Stream::TooLarge(bool skip) {
+  ForgetAside();
+  skipping_ = skip;
   return ErrnoStatus(EMSGSIZE, "the message is larger than the memory for it");
 }
 
@@ -426,9 +423,14 @@ void Stream::Interrupted(absl::Span<const IoSpan> slices, uint64_t received) {
   if (!aside_.Save(slices, received)) static_cast<void>(NoMemory());
 }
 
+void Stream::ForgetAside() {
+  aside_.Clear();
+  aside_given_ = 0;
+}
+
 // The connection can bring no more messages: kPeerClosed or kFail.
 absl::Status Stream::Ended(const ReceiveEvent& event) {
-  aside_.Clear();
+  ForgetAside();
   in_parts_ = false;
   ReleaseInflater();
   if (event.kind == Kind::kFail) return FailConnection(event.error);

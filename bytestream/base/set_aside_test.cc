@@ -8,6 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "bytestream/base/io_slice.h"
+#include "bytestream/testing/allocation_faults.h"
+#include "bytestream/testing/heap_counter.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -112,15 +114,76 @@ TEST(SetAsideTest, DiscardedBytesFitOnlyWhereTheyAreSkipped) {
   EXPECT_FALSE(aside.has_gaps());
 }
 
-TEST(SetAsideTest, SaveReplacesWhatWasThere) {
+// Only what is new is taken from the list, whose memory may have become something else meanwhile.
+TEST(SetAsideTest, SaveAddsToWhatIsThere) {
   char text[] = "abcdef";
-  const IoSpan gaps[] = {IoSpan(nullptr, 3), IoSpan(text, 3)};
-  const IoSpan plain[] = {IoSpan(text, 6)};
+  const IoSpan list[] = {IoSpan(text, 2), IoSpan(text + 2, 4)};
   SetAside aside;
-  ASSERT_TRUE(aside.Save(gaps, 6));
-  ASSERT_TRUE(aside.Save(plain, 4));
+  ASSERT_TRUE(aside.Save(list, 1));
+  ASSERT_TRUE(aside.Save(list, 1));
+  text[0] = '?';
+  ASSERT_TRUE(aside.Save(list, 4));
+  std::memset(text, '?', 4);
+  ASSERT_TRUE(aside.Save(list, 6));
+  EXPECT_EQ(Kept(aside), "abcdef");
   EXPECT_FALSE(aside.has_gaps());
-  EXPECT_EQ(Kept(aside), "abcd");
+  aside.Restore(list);
+  EXPECT_STREQ(text, "abcdef");
+}
+
+// Each list skips and keeps what it likes.
+TEST(SetAsideTest, SaveFromListsOfDifferentShapes) {
+  char text[] = "abcdefgh";
+  char other[] = "????efgh";
+  SetAside aside;
+  const IoSpan whole[] = {IoSpan(text, 8)};
+  ASSERT_TRUE(aside.Save(whole, 4));
+  // Has less memory than is kept already.
+  const IoSpan skips[] = {IoSpan(nullptr, 5), IoSpan(other + 5, 2), IoSpan(nullptr, 1)};
+  ASSERT_TRUE(aside.Fits(skips));
+  ASSERT_TRUE(aside.Save(skips, 6));
+  EXPECT_EQ(Kept(aside), "abcdf");
+  ASSERT_TRUE(aside.Save(skips, 8));
+  EXPECT_EQ(Kept(aside), "abcdfg");
+  EXPECT_EQ(aside.message_bytes(), 8u);
+  EXPECT_FALSE(aside.Fits(whole));
+  char to[] = "????????";
+  const IoSpan fitting[] = {IoSpan(to, 4), IoSpan(nullptr, 1), IoSpan(to + 5, 2),
+                            IoSpan(nullptr, 1)};
+  ASSERT_TRUE(aside.Fits(fitting));
+  aside.Restore(fitting);
+  EXPECT_STREQ(to, "abcd?fg?");
+}
+
+// However often a receive is interrupted, memory is asked for as often as its size doubles.
+TEST(SetAsideTest, ManySavesAreLinear) {
+  constexpr size_t kBytes = 100'000;
+  std::string memory(kBytes, '?');
+  SetAside aside;
+  const HeapCounter heap;
+  for (size_t i = 0; i < kBytes; ++i) {
+    memory[i] = static_cast<char>('a' + i % 26);
+    const IoSpan list(memory.data(), memory.size());
+    ASSERT_TRUE(aside.Save(absl::MakeConstSpan(&list, 1), i + 1));
+    memory[i] = '?';
+  }
+  EXPECT_LE(heap.requests(), 20u);
+  EXPECT_LE(heap.peak_bytes(), 2 * kBytes + 1000);
+  for (size_t i = 0; i < kBytes; ++i) ASSERT_EQ(aside.bytes()[i], 'a' + i % 26) << i;
+}
+
+TEST(SetAsideTest, KeepsNothingWithoutMemory) {
+  char text[] = "abcdef";
+  const IoSpan list[] = {IoSpan(text, 2), IoSpan(nullptr, 2), IoSpan(text + 4, 2)};
+  const int requests = SweepAllocations([&](AllocationFault& fault) {
+    SetAside aside;
+    bool kept = true;
+    for (size_t count = 1; kept && count <= 6; ++count) kept = aside.Save(list, count);
+    EXPECT_EQ(kept, !fault.hit());
+    EXPECT_EQ(aside.message_bytes(), kept ? 6u : 0u);
+    EXPECT_EQ(Kept(aside), kept ? "abef" : "");
+  });
+  EXPECT_GE(requests, 3);  // the first byte, more of them, and where the gap is
 }
 
 TEST(SetAsideTest, RoomGrowsWithWhatHasArrived) {

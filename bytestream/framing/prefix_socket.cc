@@ -134,16 +134,13 @@ absl::Status PrefixSocket::FillPartial(absl::Span<const IoSpan> slices, uint64_t
                                        Deadline deadline) {
   if (rest_size_ > capacity) return TooLarge();
   const bool discard = slices.empty();
-  SliceCursor<IoSpan> to(slices);
   if (discard) {
     aside_.Clear();
-  } else if (!aside_.empty()) {
-    if (!aside_.Fits(slices)) {
-      return ErrnoStatus(EINVAL, "the list wants bytes that an interrupted call has dropped");
-    }
-    aside_.Restore(slices);
-    to.Advance(static_cast<size_t>(rest_size_ - rest_left_));
+  } else if (!aside_.Fits(slices)) {
+    return ErrnoStatus(EINVAL, "the list wants bytes that an interrupted call has dropped");
   }
+  SliceCursor<IoSpan> to(slices);
+  to.Advance(static_cast<size_t>(aside_.message_bytes()));
   absl::Status status = TakeRest(discard ? nullptr : &to, deadline);
   if (IsInterruption(status)) {
     const uint64_t received = rest_size_ - rest_left_;
@@ -152,6 +149,8 @@ absl::Status PrefixSocket::FillPartial(absl::Span<const IoSpan> slices, uint64_t
     } else if (!aside_.Save(slices, received)) {
       return Fail(ENOMEM);
     }
+  } else if (status.ok() && !discard) {
+    aside_.Restore(slices);
   }
   return status;
 }

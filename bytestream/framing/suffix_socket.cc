@@ -91,11 +91,7 @@ absl::StatusOr<std::optional<size_t>> SuffixSocket::FillMessage(absl::Span<const
   if (discard) slices = absl::MakeConstSpan(&anything, 1);
   const size_t capacity = TotalSize(slices);
   size_t received = static_cast<size_t>(aside_.message_bytes());
-  if (discard) {
-    aside_.Clear();
-  } else if (received > 0) {
-    aside_.Restore(slices);
-  }
+  if (discard) aside_.Clear();
   SliceCursor<IoSpan> to(slices);
   to.Advance(received);
   for (;;) {
@@ -127,7 +123,9 @@ absl::StatusOr<std::optional<size_t>> SuffixSocket::FillMessage(absl::Span<const
       return TooLarge();
     }
     received += content;
-    if (result.found) return std::optional<size_t>(received);
+    if (!result.found) continue;
+    if (!discard) aside_.Restore(slices);
+    return std::optional<size_t>(received);
   }
 }
 
