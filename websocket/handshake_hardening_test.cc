@@ -251,7 +251,7 @@ class HardeningTest : public testing::Test {
   }
 
   SimRuntime runtime_;
-  ServerUpgradeOptions options_;
+  ServerUpgradeOptions options_{.unix_seconds = nullptr};
   int accepted_ = 0;
   int plain_ = 0;
   int error_ = 0;

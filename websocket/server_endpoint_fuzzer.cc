@@ -60,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2 || size > 8192) return 0;
   const uint8_t flags = data[0];
   ServerUpgradeOptions options;
+  options.unix_seconds = nullptr;  // What is said is not to depend on when.
   options.deflate.enabled = (flags & 2) != 0;
   options.deflate.client_no_context_takeover = (flags & 16) != 0;
   const absl::string_view subprotocols[] = {"chat", "v2.chat"};

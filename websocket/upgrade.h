@@ -2,6 +2,7 @@
 #define HALFPIPE_WEBSOCKET_UPGRADE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "http/core/limits.h"
 #include "http/core/message.h"
 #include "http/core/response.h"
+#include "http/wall_clock.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/handshake/host_policy.h"
 #include "websocket/handshake/origin_policy.h"
@@ -122,7 +124,7 @@ struct UpgradeDecision {
   // Added to the answer, to either. None of those that the handshake or the connection decide about:
   // Upgrade, Connection, Content-Length, Transfer-Encoding and the like; with 101 no
   // Sec-WebSocket-anything. A 401 must have a WWW-Authenticate, see http::BasicChallenge(). With 405
-  // and 426 what they must have is added.
+  // and 426 what they must have is added, and to a refusal its Date.
   std::vector<http::OwnedField> fields = {};
   std::string body = {};  // of a refusal
   // Instead of the subprotocol that was chosen by `subprotocols`: one of those that the client has
@@ -136,8 +138,9 @@ struct UpgradeDecision {
 
 // Called with a good request.
 using UpgradeHook = absl::FunctionRef<UpgradeDecision(const UpgradeRequest&)>;
-// Called with a well-formed GET or HEAD that does not ask for an upgrade; for a HEAD it answers as
-// for the GET. http::TextResponse() makes an answer.
+// Called with a well-formed GET that does not ask for an upgrade, or HEAD, whatever that asks for; for
+// a HEAD it answers as for the GET. http::TextResponse() makes an answer. A 401, 405 or 407 must have
+// the field that goes with it (http/core/response.h). Date is added.
 using PlainHook = absl::FunctionRef<http::Response(const http::RequestHead&)>;
 
 // What a request for an upgrade is judged by, where that depends on what it asks for.
@@ -177,6 +180,9 @@ struct ServerUpgradeOptions {
   absl::Duration keep_alive_time_max = absl::Seconds(15);
   // For a peer to take an answer.
   absl::Duration answer_time_max = absl::Seconds(10);
+  // Seconds since the beginning of 1970, for the Date of answers (RFC 9110 section 6.6.1). Null: there
+  // is none, which is for servers without a clock that is right.
+  int64_t (*unix_seconds)() = &http::UnixSeconds;
   // Plain requests on one connection; the last one is answered with Connection: close. 1: each one
   // has its own connection. At least 1.
   size_t plain_requests_max = 100;
@@ -212,9 +218,10 @@ absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,
                            const ServerUpgradeOptions& options, UpgradeHook hook, Deadline deadline,
                            ServerUpgradeResult* result = nullptr);
 
-// The same for a port that also serves plain requests: health checks, metrics, a page. A GET or HEAD
-// that does not ask for WebSocket in Upgrade goes to `plain`, and its answer is sent with its length;
-// that it offers something else, such as h2c, is ignored (RFC 9110 section 7.8). The connection goes on
+// The same for a port that also serves plain requests: health checks, metrics, a page. A GET that does
+// not ask for WebSocket in Upgrade goes to `plain`, and its answer is sent with its length; that it
+// offers something else, such as h2c, is ignored (RFC 9110 section 7.8), and so is all that a HEAD
+// offers, with which nothing can be upgraded. The connection goes on
 // (RFC 9112 section 9.3) with the next request, plain or the upgrade, unless the client or the answer
 // wants its end. `deadline` is for all of it. Content is not read: a plain request that has some is
 // answered with 413, or 400 if nobody can tell how much.

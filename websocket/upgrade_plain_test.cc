@@ -1,6 +1,9 @@
 // Plain requests on the port of a WebSocket: keep-alive, pipelines, bounds (RFC 9112 section 9).
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,7 +78,7 @@ class PlainTest : public testing::Test {
   }
 
   SimRuntime runtime_;
-  ServerUpgradeOptions options_;
+  ServerUpgradeOptions options_{.unix_seconds = nullptr};
   http::Response response_;
   ServerUpgradeResult result_;
   std::vector<std::string> seen_;
@@ -295,6 +298,57 @@ TEST_F(PlainTest, BadRequestsEndTheConnectionWhereverTheyCome) {
   }
 }
 
+// With HEAD nothing can be upgraded, so what it offers is ignored (RFC 9110 section 7.8).
+TEST_F(PlainTest, HeadThatOffersWebSocket) {
+  ScriptedBytestreamPtr script = MakeScripted(&runtime_);
+  script->Deliver(Replaced(Request(), "GET", "HEAD"));
+  const std::string page = Page("/chat?x=1");
+  script->ExpectWrite(page.substr(0, page.find("\r\n\r\n") + 4)).End().ExpectDone();
+  EXPECT_THAT(Serve(script.get()), IsErrno(ENOTSUP));
+  EXPECT_EQ(seen_, std::vector<std::string>{"HEAD /chat?x=1"});
+}
+
+// RFC 9110 section 6.6.1. The same for HEAD (section 9.3.2).
+TEST_F(PlainTest, AnswersHaveADate) {
+  options_.unix_seconds = [] { return int64_t{784'111'777}; };
+  const std::string page =
+      Replaced(Page("/p"), "200 OK\r\n", "200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+  ScriptedBytestreamPtr script = MakeScripted(&runtime_);
+  script->Deliver(Get("/p")).ExpectWrite(page);
+  script->Deliver(Replaced(Get("/p"), "GET", "HEAD"));
+  script->ExpectWrite(page.substr(0, page.find("\r\n\r\n") + 4)).End().ExpectDone();
+  EXPECT_THAT(Serve(script.get()), IsErrno(ENOTSUP));
+}
+
+// A peer that has said all it has to say gets the whole answer.
+TEST_F(PlainTest, HalfClosedClientIsAnswered) {
+  const std::pair<std::string, std::string> rows[] = {
+      {Get("/p", kClose), Page("/p", kClose)},
+      {Get("/p"), Page("/p")},
+      {Request(), Answer()},
+      {"nonsense\r\n\r\n", Refused("400 Bad Request")},
+  };
+  for (const auto& [request, answer] : rows) {
+    SCOPED_TRACE(request);
+    PairOptions tiny;
+    tiny.capacity_bytes = 16;
+    auto [client, server] = MakePair(&runtime_, tiny);
+    Bundle bundle(&runtime_);
+    ASSERT_THAT(bundle.Go([&request, client = client.get()] {
+      const IoSlice slice(request);
+      EXPECT_THAT(client->Write({&slice, 1}, false, kNever), IsOk());
+      EXPECT_THAT(client->Done(kNever), IsOk());
+    }),
+                IsOk());
+    std::string heard;
+    ASSERT_THAT(bundle.Go([&heard, client = client.get()] { heard = ReadToEnd(client); }), IsOk());
+    static_cast<void>(Serve(server.get()));
+    static_cast<void>(server->Done(kNever));
+    EXPECT_EQ(bundle.Wait(kNever), 0);
+    EXPECT_EQ(heard, answer);
+  }
+}
+
 // DNS rebinding is no less bad with plain requests.
 TEST_F(PlainTest, HostsAreJudged) {
   const absl::string_view hosts[] = {"example.org"};
@@ -343,6 +397,9 @@ TEST_F(PlainTest, WhatCannotBeSaidIsOurFault) {
       {.status = 101, .body = "x"},
       {.status = 600, .body = "x"},
       {.status = 204, .body = "x"},
+      {.status = 205, .body = "x"},
+      {.status = 401, .body = "x"},
+      {.status = 405, .body = "x"},
       {.status = 404, .fields = {{"A", "1\r\nEvil: 1"}}},
       {.status = 404, .fields = {{"A\r\nEvil", "1"}}},
       {.status = 404, .fields = {{"Content-Length", "1"}}},

@@ -1,6 +1,7 @@
 // What a server may decide about a request to upgrade: origins, hosts, times, and its own hook.
 
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -54,7 +55,7 @@ class PolicyTest : public testing::Test {
   absl::Status Expect(absl::string_view request, absl::string_view answer) {
     ScriptedBytestreamPtr script = MakeScripted(&runtime_);
     script->Deliver(request).ExpectWrite(answer);
-    if (!absl::StartsWith(answer, "HTTP/1.1 101 ")) script->ExpectDone();
+    if (!absl::StrContains(answer, "HTTP/1.1 101 ")) script->ExpectDone();
     absl::Status status = Serve(script.get());
     EXPECT_EQ(script->steps_left(), 0u);
     return status;
@@ -65,7 +66,7 @@ class PolicyTest : public testing::Test {
   }
 
   SimRuntime runtime_;
-  ServerUpgradeOptions options_;
+  ServerUpgradeOptions options_{.unix_seconds = nullptr};
   UpgradeDecision decision_;
   UpgradeDecision (*look_)(const UpgradeRequest&) = nullptr;
   ServerUpgradeResult result_;
@@ -341,6 +342,40 @@ TEST_F(PolicyTest, WhatAStatusMustHaveIsAdded) {
               IsErrno(EACCES));
 }
 
+// RFC 9110 section 6.6.1.
+TEST_F(PolicyTest, RefusalsHaveADate) {
+  options_.unix_seconds = [] { return int64_t{784'111'777}; };
+  const absl::string_view date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+  decision_ = UpgradeDecision::Refuse(403);
+  EXPECT_THAT(Expect(Request(), Refused("403 Forbidden", date)), IsErrno(EACCES));
+  decision_.fields = {{"Date", "Thu, 01 Jan 1970 00:00:00 GMT"}};
+  EXPECT_THAT(
+      Expect(Request(), Refused("403 Forbidden", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")),
+      IsErrno(EACCES));
+  EXPECT_THAT(Expect("nonsense\r\n\r\n", Refused("400 Bad Request", date)), IsErrno(EPROTO));
+  ScriptedBytestreamPtr slow = MakeScripted(&runtime_);
+  slow->Deliver("GET").AwaitReader().ExpectWrite(Refused("408 Request Timeout", date)).ExpectDone();
+  EXPECT_THAT(Serve(slow.get()), IsErrno(ETIMEDOUT));
+  // A 101 may have one; nobody needs it.
+  decision_ = UpgradeDecision::Accept();
+  EXPECT_THAT(Expect(Request(), Answer()), IsOk());
+}
+
+// RFC 9110 section 7.8: 100 comes before 101, and before nothing else.
+TEST_F(PolicyTest, ExpectedContinueIsSaid) {
+  const std::string request = Request("Expect: 100-continue\r\n");
+  EXPECT_THAT(Expect(request, absl::StrCat("HTTP/1.1 100 Continue\r\n\r\n", Answer())), IsOk());
+  EXPECT_EQ(result_.status, 101);
+  decision_ = UpgradeDecision::Refuse(403);
+  EXPECT_THAT(Expect(request, Refused("403 Forbidden")), IsErrno(EACCES));
+}
+
+// RFC 9110 section 15.5.2.
+TEST_F(PolicyTest, RefusalWith401NeedsAChallenge) {
+  decision_ = UpgradeDecision::Refuse(401, "who are you?");
+  EXPECT_THAT(Expect(Request(), Refused("500 Internal Server Error")), IsErrno(EINVAL));
+}
+
 TEST_F(PolicyTest, DecisionsThatCannotBeSaidAreOurFault) {
   std::vector<UpgradeDecision> bad;
   for (const int status : {-1, 0, 99, 100, 102, 103, 199, 200, 204, 299, 600, 1000}) {
@@ -358,6 +393,8 @@ TEST_F(PolicyTest, DecisionsThatCannotBeSaidAreOurFault) {
                                        {"upgrade", "h2c"},
                                        {"Content-Length", "7"},
                                        {"Transfer-Encoding", "chunked"},
+                                       {"keep-alive", "timeout=5"},
+                                       {"Trailer", "X"},
                                        {"A", std::string(20'000, 'x')}}) {
       bad.push_back({.status = status, .fields = {field}});
     }

@@ -14,6 +14,7 @@
 #include "bytestream/net/stream_info.h"
 #include "http/core/content.h"
 #include "http/core/head_error.h"
+#include "http/core/http_date.h"
 #include "http/core/upgrade.h"
 #include "http/head_io.h"
 #include "websocket/core/role.h"
@@ -31,6 +32,8 @@ using upgrade_internal::WithoutCleanEnd;
 
 // Enough for each of WriteRefusal()'s.
 constexpr size_t kRefusalBytesMax = 256;
+
+constexpr absl::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // One connection up to its upgrade or its end.
 class ServerSide {
@@ -58,12 +61,18 @@ class ServerSide {
   Deadline Within(absl::Duration time) const { return std::min(deadline_, Deadline::In(time)); }
   Deadline AnswerDeadline() const { return Within(options_.answer_time_max); }
   bool IsPlain(const http::RequestHead& head) const {
-    return plain_ != nullptr && (head.method == "GET" || head.method == "HEAD") &&
-           !http::AsksForUpgrade(head, "websocket");
+    if (plain_ == nullptr) return false;
+    return head.method == "HEAD" ||
+           (head.method == "GET" && !http::AsksForUpgrade(head, "websocket"));
   }
 
   // Of a 405.
   absl::string_view Allow() const { return plain_ != nullptr ? "GET, HEAD" : "GET"; }
+
+  http::HttpDate Now() const {
+    return options_.unix_seconds != nullptr ? http::HttpDate(options_.unix_seconds())
+                                            : http::HttpDate();
+  }
 
   // Asks the system too, so that it is called only where something depends on it.
   bool IsSecure() const { return options_.secure || GetStreamInfo(*stream_).secured; }
@@ -136,8 +145,8 @@ absl::Status ServerSide::HeadFailed(absl::Status status) {
     return WithoutCleanEnd(std::move(status));
   }
   char answer[kRefusalBytesMax];
-  const absl::Status sent =
-      Write(WriteRefusal(408, absl::MakeSpan(answer)), "", Deadline::Immediately());
+  const absl::Status sent = Write(WriteRefusal(408, absl::MakeSpan(answer), {.date = Now().text()}),
+                                  "", Deadline::Immediately());
   if (sent.ok()) Note(408);
   http::EndAfterAnswer(stream_);
   return status;
@@ -166,7 +175,9 @@ absl::Status ServerSide::SendRefusal(int status, absl::string_view head, absl::s
 
 absl::Status ServerSide::Refuse(int status, int error, absl::string_view why) {
   char answer[kRefusalBytesMax];
-  return SendRefusal(status, WriteRefusal(status, absl::MakeSpan(answer), Allow()), "", error, why);
+  const absl::string_view head =
+      WriteRefusal(status, absl::MakeSpan(answer), {.allow = Allow(), .date = Now().text()});
+  return SendRefusal(status, head, "", error, why);
 }
 
 absl::Status ServerSide::Misdirected() {
@@ -189,8 +200,8 @@ absl::Status ServerSide::RefuseAs(UpgradeDecision decision) {
   Scratch scratch(&runtime_->buffer_pool());
   if (!scratch.ok()) return OutOfMemory();
   absl::string_view head;
-  const http::ResponseError error =
-      http::WriteResponseHead(response, http::Persistence::kClose, scratch.chars(), &head);
+  const http::ResponseError error = http::WriteResponseHead(response, http::Persistence::kClose,
+                                                            scratch.chars(), &head, Now().text());
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
   return SendRefusal(response.status, head, response.body, EACCES, "by the server's own choice");
 }
@@ -231,7 +242,7 @@ absl::Status ServerSide::SendPlain(const http::RequestHead& head, const http::Re
   if (!scratch.ok()) return OutOfMemory();
   absl::string_view answer;
   const http::ResponseError error =
-      http::WriteResponseHead(response, persistence, scratch.chars(), &answer);
+      http::WriteResponseHead(response, persistence, scratch.chars(), &answer, Now().text());
   if (error != http::ResponseError::kNone) return Misused(http::ResponseErrorText(error));
   return Write(answer, head.method == "HEAD" ? "" : response.body, AnswerDeadline());
 }
@@ -317,8 +328,10 @@ absl::Status ServerSide::Accept(const Request& request, const ServerJudgement& j
     result_->subprotocol = std::string(subprotocol);
     if (compressed) result_->deflate = judgement.deflate.params;
   }
+  const bool expected = http::ExpectsContinue(request.head);
   stream_->Consume(request.size);
-  absl::Status sent = Write(answer, "", AnswerDeadline());
+  absl::Status sent =
+      expected ? Write(kContinue, answer, AnswerDeadline()) : Write(answer, "", AnswerDeadline());
   if (sent.ok()) Note(101);
   return sent;
 }

@@ -91,7 +91,7 @@ class UpgradeTest : public testing::Test {
 
   Runtime runtime_;
   FixedEntropy entropy_;
-  ServerUpgradeOptions server_;
+  ServerUpgradeOptions server_{.unix_seconds = nullptr};
   ClientUpgradeOptions client_{.target = "/chat?x=1", .host = "example.org"};
   ClientUpgradeResult result_;
   http::Response plain_;
@@ -317,7 +317,7 @@ TEST_F(UpgradeTest, HeadLimitsOfOurOwn) {
 }
 
 TEST_F(UpgradeTest, HookRefuses) {
-  for (const int status : {300, 302, 400, 401, 403, 404, 431, 503, 599}) {
+  for (const int status : {300, 302, 400, 403, 404, 410, 431, 503, 599}) {
     SCOPED_TRACE(status);
     decision_ = UpgradeDecision::Refuse(status);
     std::string answer;
@@ -425,6 +425,10 @@ TEST_F(UpgradeTest, NothingIsInjected) {
       {{"Upgrade", "h2c"}},
       {{"Sec-WebSocket-Key", kKey}},
       {{"Content-Length", "5"}},
+      {{"Expect", "100-continue"}},
+      {{"TE", "trailers"}},
+      {{"Keep-Alive", "timeout=5"}},
+      {{"Trailer", "X"}},
       {{"", "1"}},
   };
   const absl::string_view evil_names[][2] = {{"a", "b\r\nEvil: yes"}, {"a", "a"}, {"a", ""}};

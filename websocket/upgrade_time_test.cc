@@ -101,7 +101,7 @@ class UpgradeTimeTest : public testing::TestWithParam<Moment> {
   }
 
   SimRuntime runtime_;
-  ServerUpgradeOptions options_;
+  ServerUpgradeOptions options_{.unix_seconds = nullptr};
   UpgradeDecision decision_;
   ServerUpgradeResult served_;
 };

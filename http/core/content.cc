@@ -29,14 +29,19 @@ bool ParseLength(absl::string_view text, uint64_t* length) {
   return true;
 }
 
-// Whether chunked is the only coding, once.
-bool IsChunkedAlone(const HeaderList& fields) {
+// The codings are a list, the last one that was applied at its end.
+ContentError JudgeCodings(const HeaderList& fields) {
   size_t codings = 0;
+  size_t chunked = 0;
+  bool ends_in_chunked = false;
   for (absl::string_view coding : fields.Members(kTransferEncoding)) {
-    if (!absl::EqualsIgnoreCase(coding, "chunked")) return false;
+    // Chunked has no parameters (section 7).
+    ends_in_chunked = absl::EqualsIgnoreCase(coding, "chunked");
+    chunked += ends_in_chunked ? 1 : 0;
     ++codings;
   }
-  return codings == 1;
+  if (!ends_in_chunked || chunked > 1) return ContentError::kBadCodings;
+  return codings > 1 ? ContentError::kUnknownCoding : ContentError::kNone;
 }
 
 // `otherwise`: what it is if no field says anything.
@@ -47,9 +52,9 @@ ContentError Judge(const HeaderList& fields, int version_minor, ContentKind othe
   if (coded && lengths > 0) return ContentError::kLengthAndCoding;
   if (coded) {
     if (version_minor < 1) return ContentError::kCodingInOldVersion;
-    if (!IsChunkedAlone(fields)) return ContentError::kUnknownCoding;
-    *framing = {ContentKind::kChunked, 0};
-    return ContentError::kNone;
+    const ContentError error = JudgeCodings(fields);
+    if (error == ContentError::kNone) *framing = {ContentKind::kChunked, 0};
+    return error;
   }
   if (lengths > 1) return ContentError::kSeveralLengths;
   if (lengths == 0) {
@@ -78,8 +83,10 @@ absl::string_view ContentErrorText(ContentError error) {
       return "Content-Length together with Transfer-Encoding";
     case ContentError::kCodingInOldVersion:
       return "Transfer-Encoding in HTTP/1.0";
+    case ContentError::kBadCodings:
+      return "transfer codings do not end in chunked, or have it twice";
     case ContentError::kUnknownCoding:
-      return "transfer coding is not chunked alone";
+      return "transfer coding other than chunked";
   }
   return "unknown error";
 }

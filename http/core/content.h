@@ -26,7 +26,8 @@ enum class ContentError : uint8_t {
   kSeveralLengths,      // More than one Content-Length field, alike or not.
   kLengthAndCoding,     // Content-Length and Transfer-Encoding.
   kCodingInOldVersion,  // Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1).
-  kUnknownCoding,       // A transfer coding other than chunked, once.
+  kBadCodings,          // The transfer codings do not end in chunked, or have it twice.
+  kUnknownCoding,       // A transfer coding before chunked.
 };
 
 struct ContentFraming {
@@ -38,7 +39,8 @@ struct ContentFraming {
 absl::string_view ContentErrorText(ContentError error);
 
 // The status code a server answers a request with that has this error: 400, or 501 for a coding it
-// does not know (RFC 9112 section 6.1). 0 for kNone. The connection must end then.
+// does not know (RFC 9112 section 6.1), if the end of the content could be known all the same
+// (section 6.3, rule 4). 0 for kNone. The connection must end then.
 constexpr int ContentErrorStatus(ContentError error) {
   switch (error) {
     case ContentError::kNone:

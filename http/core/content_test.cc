@@ -46,13 +46,17 @@ const Row kRows[] = {
     {"Transfer-Encoding: chunked\nContent-Length: 5\n", 1, ContentError::kLengthAndCoding},
     {"Content-Length: 0\nTransfer-Encoding: identity\n", 1, ContentError::kLengthAndCoding},
     {"Transfer-Encoding: gzip, chunked\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: chunked, chunked\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: xchunked\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: chunked;q=1\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: identity\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding:\n", 1, ContentError::kUnknownCoding},
-    {"Transfer-Encoding: \"chunked\"\n", 1, ContentError::kUnknownCoding},
+    {"Transfer-Encoding: gzip\nTransfer-Encoding: , Chunked,\n", 1, ContentError::kUnknownCoding},
+    {"Transfer-Encoding: chunked, chunked\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: chunked, gzip, chunked\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: chunked, gzip\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: ,\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: xchunked\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: chunked;q=1\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: identity\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding:\n", 1, ContentError::kBadCodings},
+    {"Transfer-Encoding: \"chunked\"\n", 1, ContentError::kBadCodings},
 };
 
 TEST(ContentTest, OfRequestsAndResponses) {
@@ -96,7 +100,7 @@ TEST(ContentTest, StatusesAndTexts) {
                                          : error == ContentError::kUnknownCoding ? 501
                                                                                  : 400);
   }
-  EXPECT_EQ(texts.size(), 6u);
+  EXPECT_EQ(texts.size(), 7u);
 }
 
 }  // namespace

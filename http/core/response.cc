@@ -20,6 +20,20 @@ bool IsWritersField(absl::string_view name) {
                      [name](absl::string_view own) { return absl::EqualsIgnoreCase(own, name); });
 }
 
+// The field that a response of that status must have and that only its maker can say; else empty.
+absl::string_view NeededField(int status) {
+  switch (status) {
+    case 401:
+      return "WWW-Authenticate";
+    case 405:
+      return "Allow";
+    case 407:
+      return "Proxy-Authenticate";
+    default:
+      return absl::string_view();
+  }
+}
+
 ResponseError Check(const Response& response) {
   if (response.status < 200 || !IsValidStatus(response.status)) return ResponseError::kBadStatus;
   for (const OwnedField& field : response.fields) {
@@ -28,9 +42,12 @@ ResponseError Check(const Response& response) {
     }
     if (IsWritersField(field.name)) return ResponseError::kOwnField;
   }
-  if (!StatusHasContent(response.status) && !response.body.empty()) {
+  // A 205 has content of length 0 (RFC 9110 section 15.3.6), where 204 and 304 have none.
+  if ((!StatusHasContent(response.status) || response.status == 205) && !response.body.empty()) {
     return ResponseError::kHasContent;
   }
+  const absl::string_view needed = NeededField(response.status);
+  if (!needed.empty() && !HasField(response.fields, needed)) return ResponseError::kMissingField;
   return ResponseError::kNone;
 }
 
@@ -101,6 +118,12 @@ std::vector<OwnedField> OwnedFields(const HeaderList& fields) {
   return owned;
 }
 
+bool HasField(absl::Span<const OwnedField> fields, absl::string_view name) {
+  return std::any_of(fields.begin(), fields.end(), [name](const OwnedField& field) {
+    return absl::EqualsIgnoreCase(field.name, name);
+  });
+}
+
 const std::string* FindOnly(absl::Span<const OwnedField> fields, absl::string_view name) {
   const std::string* found = nullptr;
   for (const OwnedField& field : fields) {
@@ -139,6 +162,8 @@ absl::string_view ResponseErrorText(ResponseError error) {
       return "field of a response belongs to the connection";
     case ResponseError::kHasContent:
       return "response has content, which its status forbids";
+    case ResponseError::kMissingField:
+      return "response lacks the field that its status must have";
     case ResponseError::kNoSpace:
       return "head of a response is too long";
   }
@@ -153,11 +178,13 @@ Persistence PersistenceOf(const RequestHead& request) {
 }
 
 ResponseError WriteResponseHead(const Response& response, Persistence persistence,
-                                absl::Span<char> out, absl::string_view* head) {
+                                absl::Span<char> out, absl::string_view* head,
+                                absl::string_view date) {
   const ResponseError error = Check(response);
   if (error != ResponseError::kNone) return error;
   HeadSerializer writer(out);
   writer.WriteStatusLine(response.status, ReasonPhrase(response.status));
+  if (!date.empty() && !HasField(response.fields, "Date")) writer.WriteField("Date", date);
   for (const OwnedField& field : response.fields) writer.WriteField(field.name, field.value);
   const bool upgrade = response.status == 426;
   if (upgrade) writer.WriteField("Upgrade", "websocket");

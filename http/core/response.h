@@ -29,6 +29,9 @@ struct OwnedField {
 // Copies of them all, in their order.
 std::vector<OwnedField> OwnedFields(const HeaderList& fields);
 
+// Whether there is a field called `name`, without regard to case.
+bool HasField(absl::Span<const OwnedField> fields, absl::string_view name);
+
 // The value of the only field called `name`, without regard to case; null if there is none or there
 // are several.
 const std::string* FindOnly(absl::Span<const OwnedField> fields, absl::string_view name);
@@ -66,8 +69,11 @@ enum class ResponseError : uint8_t {
   kBadStatus,   // Not 200..599: what is before the final response is not a response of ours.
   kBadField,    // A name that is no token, or a value with CR, LF, NUL or another control.
   kOwnField,    // A field that is the writer's, see Response::fields.
-  kHasContent,  // A body with a status that has none.
-  kNoSpace,     // The head does not fit.
+  kHasContent,  // A body with a status that has none, or 205, which must not have any.
+  // Without the field that its status must have: WWW-Authenticate with 401, Proxy-Authenticate with
+  // 407, Allow with 405 (RFC 9110 sections 15.5.2, 15.5.6 and 15.5.8).
+  kMissingField,
+  kNoSpace,  // The head does not fit.
 };
 
 // One line for people. Static storage.
@@ -86,10 +92,12 @@ Persistence PersistenceOf(const RequestHead& request);
 // Writes the head of `response` to the front of `out` and returns in *head a view of it: status line
 // with the standard reason, the response's fields, Content-Length where the status has content
 // (RFC 9110 section 8.6), Connection, and an empty line. A 426 names websocket in Upgrade (section
-// 15.5.22). What goes out behind it is the body, or
-// nothing if the request was HEAD. On an error *head is left alone; `out` may be scribbled over.
+// 15.5.22). Date is `date`, see HttpDate; empty for none, and the response's own if it has one. What
+// goes out behind it is the body, or nothing if the request was HEAD. On an error *head is left
+// alone; `out` may be scribbled over.
 [[nodiscard]] ResponseError WriteResponseHead(const Response& response, Persistence persistence,
-                                              absl::Span<char> out, absl::string_view* head);
+                                              absl::Span<char> out, absl::string_view* head,
+                                              absl::string_view date = {});
 
 }  // namespace halfpipe::http
 

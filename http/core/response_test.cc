@@ -2,6 +2,8 @@
 
 #include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,11 +18,12 @@ namespace halfpipe::http {
 namespace {
 
 // The head, or the error's text.
-std::string Write(const Response& response, Persistence persistence = Persistence::kClose) {
+std::string Write(const Response& response, Persistence persistence = Persistence::kClose,
+                  absl::string_view date = {}) {
   char buffer[1024];
   absl::string_view head;
   const ResponseError error =
-      WriteResponseHead(response, persistence, absl::MakeSpan(buffer), &head);
+      WriteResponseHead(response, persistence, absl::MakeSpan(buffer), &head, date);
   return std::string(error == ResponseError::kNone ? head : ResponseErrorText(error));
 }
 
@@ -91,6 +94,32 @@ TEST(ResponseTest, StatusesWithoutContent) {
     EXPECT_TRUE(absl::StrContains(Write({.status = status}), "Content-Length: 0")) << status;
   }
   for (const int status : {100, 101, 103, 199}) EXPECT_FALSE(StatusHasContent(status));
+  // Section 15.3.6: none is generated, and that is said.
+  EXPECT_EQ(ErrorOf({.status = 205, .body = "x"}), ResponseError::kHasContent);
+}
+
+// RFC 9110 sections 15.5.2, 15.5.6 and 15.5.8.
+TEST(ResponseTest, StatusesThatMustHaveAField) {
+  for (const auto& [status, name] : {std::pair(401, "www-authenticate"), std::pair(405, "Allow"),
+                                     std::pair(407, "Proxy-Authenticate")}) {
+    EXPECT_EQ(ErrorOf({.status = status}), ResponseError::kMissingField);
+    EXPECT_EQ(ErrorOf({.status = status, .fields = {{"X", "y"}}}), ResponseError::kMissingField);
+    // Allow may be empty: no method is allowed then.
+    EXPECT_EQ(ErrorOf({.status = status, .fields = {{"X", "y"}, {name, ""}}}),
+              ResponseError::kNone);
+    EXPECT_EQ(ErrorOf({.status = status + 1}), ResponseError::kNone);
+  }
+}
+
+// RFC 9110 section 6.6.1.
+TEST(ResponseTest, DateIsOurs) {
+  const absl::string_view now = "Sun, 06 Nov 1994 08:49:37 GMT";
+  EXPECT_EQ(Write({.status = 204, .fields = {{"A", "1"}}}, Persistence::kImplied, now),
+            absl::StrCat("HTTP/1.1 204 No Content\r\nDate: ", now, "\r\nA: 1\r\n\r\n"));
+  EXPECT_EQ(Write({.status = 204, .fields = {{"date", "my own"}}}, Persistence::kImplied, now),
+            "HTTP/1.1 204 No Content\r\ndate: my own\r\n\r\n");
+  EXPECT_EQ(Write({.status = 204}, Persistence::kImplied, "x\r\nEvil: 1"),
+            ResponseErrorText(ResponseError::kBadField));
 }
 
 TEST(ResponseTest, StatusesOfResponses) {
@@ -98,7 +127,9 @@ TEST(ResponseTest, StatusesOfResponses) {
     EXPECT_EQ(ErrorOf({.status = status}), ResponseError::kBadStatus) << status;
   }
   for (int status = 200; status < 600; ++status) {
-    const std::string head = Write({.status = status});
+    const std::string head =
+        Write({.status = status,
+               .fields = {{"Allow", ""}, {"WWW-Authenticate", "x"}, {"Proxy-Authenticate", "x"}}});
     ResponseHead parsed;
     ResponseHeadParser parser;
     ASSERT_EQ(parser.Parse(head, &parsed).status, ParseStatus::kDone) << head;
@@ -143,6 +174,14 @@ TEST(ResponseTest, SpaceAtMinusOneZeroPlusOne) {
               more < 0 ? ResponseError::kNoSpace : ResponseError::kNone);
     EXPECT_EQ(head.size(), more < 0 ? 0u : size);
   }
+}
+
+TEST(ResponseTest, FieldsAreFoundByName) {
+  const std::vector<OwnedField> fields = {{"A", "1"}, {"b", ""}};
+  EXPECT_TRUE(HasField(fields, "a"));
+  EXPECT_TRUE(HasField(fields, "B"));
+  EXPECT_FALSE(HasField(fields, "c"));
+  EXPECT_FALSE(HasField({}, "a"));
 }
 
 TEST(ResponseTest, OwnedFieldsAreCopies) {

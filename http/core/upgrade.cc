@@ -72,6 +72,10 @@ bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol) {
   return head.version_minor >= 1 && Offers(head.fields, protocol);
 }
 
+bool ExpectsContinue(const RequestHead& head) {
+  return head.version_minor >= 1 && head.fields.HasToken("Expect", "100-continue");
+}
+
 UpgradeError JudgeUpgradeRequest(const RequestHead& head, absl::string_view protocol,
                                  RequestAddress* address) {
   if (head.version_minor < 1) return UpgradeError::kVersionTooOld;

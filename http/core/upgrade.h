@@ -68,6 +68,11 @@ struct RequestAddress {
 // offers there, such as h2c, is ignored (RFC 9110 section 7.8).
 [[nodiscard]] bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol);
 
+// Whether the client waits for 100 (Continue): HTTP/1.1 with 100-continue in Expect. A server that
+// accepts its upgrade must say that before the 101 (RFC 9110 sections 7.8 and 10.1.1); other
+// expectations mean nothing.
+[[nodiscard]] bool ExpectsContinue(const RequestHead& head);
+
 // Judges a request to upgrade to `protocol`, given without a version ("websocket"). In this order:
 //   1. HTTP/1.1 or a later minor version                         else kVersionTooOld
 //   2. CheckRequestAddress                                       else its errors

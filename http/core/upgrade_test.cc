@@ -205,6 +205,27 @@ TEST(UpgradeRequestTest, AsksForUpgrade) {
   }
 }
 
+TEST(UpgradeRequestTest, ExpectsContinue) {
+  const struct {
+    const char* text;
+    int version_minor;
+    bool expects;
+  } kRows[] = {{"", 1, false},
+               {"Expect: 100-continue\r\n", 1, true},
+               {"expect: x, 100-CONTINUE\r\n", 2, true},
+               {"Expect: x\r\nExpect: 100-continue\r\n", 1, true},
+               {"Expect: 100-continue\r\n", 0, false},
+               {"Expect: 100-continued\r\n", 1, false},
+               {"Expect: 100\r\n", 1, false},
+               {"X-Expect: 100-continue\r\n", 1, false}};
+  for (const auto& row : kRows) {
+    RequestHead head;
+    head.version_minor = row.version_minor;
+    head.fields = HeaderList(row.text);
+    EXPECT_EQ(ExpectsContinue(head), row.expects) << row.text;
+  }
+}
+
 TEST(UpgradeResponseTest, Table) {
   const struct {
     absl::string_view lines;

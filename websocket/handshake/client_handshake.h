@@ -29,9 +29,9 @@ struct ClientRequest {
   // For the Authorization field; at most one of them.
   std::optional<http::BasicCredentials> basic = {};
   absl::string_view bearer = {};  // Empty: none.
-  // Further fields. None that the handshake itself decides about: Host, Upgrade, Connection,
-  // Content-Length, Transfer-Encoding, Sec-WebSocket-anything; and neither Origin, Cookie nor
-  // Authorization where those above say what is in it.
+  // Further fields. None that the handshake itself decides about: Host and what IsHandshakeField()
+  // (handshake_fields.h) names; and neither Origin, Cookie nor Authorization where those above say
+  // what is in it.
   absl::Span<const http::Field> extra_fields = {};
 };
 

@@ -23,12 +23,6 @@ ServerJudgement Refuse(int status, absl::string_view what) {
   return judgement;
 }
 
-bool HasField(const http::Response& response, absl::string_view name) {
-  return std::any_of(
-      response.fields.begin(), response.fields.end(),
-      [name](const http::OwnedField& field) { return absl::EqualsIgnoreCase(field.name, name); });
-}
-
 absl::string_view Finish(http::HeadSerializer& writer) {
   return writer.WriteEnd() == http::WriteStatus::kOk ? writer.written() : absl::string_view();
 }
@@ -87,10 +81,11 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
   return Finish(writer);
 }
 
-absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_view allow) {
+absl::string_view WriteRefusal(int status, absl::Span<char> out, const RefusalFields& fields) {
   http::HeadSerializer writer(out);
   writer.WriteStatusLine(status, http::ReasonPhrase(status));
-  if (status == 405) writer.WriteField("Allow", allow);
+  if (!fields.date.empty()) writer.WriteField("Date", fields.date);
+  if (status == 405) writer.WriteField("Allow", fields.allow);
   if (status == 426) {
     writer.WriteField("Upgrade", "websocket");
     writer.WriteField("Sec-WebSocket-Version", "13");
@@ -102,10 +97,10 @@ absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_vi
 }
 
 void CompleteRefusal(http::Response* response, absl::string_view allow) {
-  if (response->status == 405 && !HasField(*response, "Allow")) {
+  if (response->status == 405 && !http::HasField(response->fields, "Allow")) {
     response->fields.push_back({"Allow", std::string(allow)});
   }
-  if (response->status == 426 && !HasField(*response, "Sec-WebSocket-Version")) {
+  if (response->status == 426 && !http::HasField(response->fields, "Sec-WebSocket-Version")) {
     response->fields.push_back({"Sec-WebSocket-Version", "13"});
   }
 }

@@ -46,9 +46,8 @@ struct ServerJudgement {
 // Writes the head of the 101 to the front of `out` and returns a view of it; empty if it does not
 // fit, or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are of
 // the judgement, `extension` is WriteDeflateAnswer() of it, or empty. `extra_fields` are the
-// caller's, and none that the handshake decides about: Upgrade, Connection, Content-Length,
-// Transfer-Encoding, Sec-WebSocket-anything. Without them 256 bytes, the subprotocol's and the
-// extension's are enough. Allocates nothing.
+// caller's, and none that the handshake decides about: see IsHandshakeField() (handshake_fields.h).
+// Without them 256 bytes, the subprotocol's and the extension's are enough. Allocates nothing.
 //
 // Example:
 //   const ServerJudgement judgement = JudgeClientRequest(head, {"chat"});
@@ -59,12 +58,18 @@ absl::string_view WriteAcceptance(absl::string_view key, absl::string_view subpr
                                   absl::Span<const http::Field> extra_fields, absl::Span<char> out,
                                   absl::string_view extension = {});
 
+// What a refusal says besides.
+struct RefusalFields {
+  absl::string_view allow = "GET";  // With 405 only.
+  absl::string_view date = {};      // Of http::HttpDate; empty: there is none.
+};
+
 // Writes a whole response without content that refuses: `status` 400..599, of a judgement, of
 // http::HeadErrorStatus() or the application's own, such as 403. Connection: close, and what the
-// status asks for: Allow, with `allow`, with 405; Upgrade and Sec-WebSocket-Version: 13 with 426
-// (RFC 9110 sections 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it
-// does not fit. Allocates nothing.
-absl::string_view WriteRefusal(int status, absl::Span<char> out, absl::string_view allow = "GET");
+// status asks for: Allow with 405; Upgrade and Sec-WebSocket-Version: 13 with 426 (RFC 9110 sections
+// 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it does not fit.
+// Allocates nothing.
+absl::string_view WriteRefusal(int status, absl::Span<char> out, const RefusalFields& fields = {});
 
 // The same for a refusal with fields and content of the caller's: adds to `response` what its status
 // asks for and it does not have. It is written by http::WriteResponseHead().

@@ -288,6 +288,10 @@ TEST(WriteRefusalTest, SaysWhatTheStatusAsksFor) {
   EXPECT_EQ(WriteRefusal(405, absl::MakeSpan(buffer)),
             "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nConnection: close\r\n"
             "Content-Length: 0\r\n\r\n");
+  EXPECT_EQ(WriteRefusal(405, absl::MakeSpan(buffer),
+                         {.allow = "GET, HEAD", .date = "Sun, 06 Nov 1994 08:49:37 GMT"}),
+            "HTTP/1.1 405 Method Not Allowed\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Allow: GET, HEAD\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(WriteRefusal(426, absl::MakeSpan(buffer)),
             "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Connection: Upgrade, close\r\nContent-Length: 0\r\n\r\n");
@@ -296,9 +300,12 @@ TEST(WriteRefusalTest, SaysWhatTheStatusAsksFor) {
 // Every status this stack answers with has a reason, and fits 256 bytes; our client takes it as
 // a refusal.
 TEST(WriteRefusalTest, EveryStatusIsAWellFormedRefusal) {
-  for (int status : {400, 403, 404, 405, 408, 413, 414, 418, 421, 426, 431, 500, 501, 503, 505}) {
+  for (int status :
+       {400, 403, 404, 405, 408, 413, 414, 418, 421, 426, 431, 500, 501, 503, 505, 511}) {
     char buffer[256];
-    const std::string answer(WriteRefusal(status, absl::MakeSpan(buffer)));
+    const std::string answer(
+        WriteRefusal(status, absl::MakeSpan(buffer),
+                     {.allow = "GET, HEAD, OPTIONS", .date = "Sun, 06 Nov 1994 08:49:37 GMT"}));
     http::ResponseHeadParser parser;
     http::ResponseHead head;
     ASSERT_EQ(parser.Parse(answer, &head).status, http::ParseStatus::kDone) << status;

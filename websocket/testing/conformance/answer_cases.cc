@@ -39,6 +39,13 @@ void AddAnswers(Rows* rows) {
   good("Upgrade in another case", "6455 4.1", Other("Upgrade", "WebSocket"));
   good("Connection in another case", "6455 4.1", Other("Connection", "upgrade"));
   good("Connection among others", "6455 4.1", Other("Connection", "keep-alive, Upgrade"));
+  good("Connection in two lines", "9110 5.3",
+       {.without = {"Connection"}, .with = {"Connection: keep-alive,", "Connection: ,upgrade"}});
+  good("100 with fields of content first", "9110 15.2",
+       {.raw = "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" +
+               AnswerBytes({})});
+  good("an unknown 1xx first", "9110 15.2",
+       {.raw = "HTTP/1.1 199 Whatever\r\n\r\n" + AnswerBytes({})});
   good("further fields", "6455 4.1", With({"Server: x", "Set-Cookie: a=b", "Set-Cookie: c=d"}));
   good("blanks round the accept", "9112 5.1",
        Other("Sec-WebSocket-Accept", "  s3pPLMBiTxaQ9kYGzzhZRbK+xOo= \t"));
@@ -62,6 +69,8 @@ void AddBadAnswers(Rows* rows) {
   bad("an empty Upgrade", "6455 4.1", Other("Upgrade", ""));
   bad("an Upgrade to something else", "6455 4.1", Other("Upgrade", "h2c"));
   bad("an Upgrade to two things", "6455 4.1", Other("Upgrade", "websocket, h2c"));
+  bad("an Upgrade in two lines", "6455 4.1", With({"Upgrade: websocket"}));
+  bad("an Upgrade with a version", "6455 4.1", Other("Upgrade", "websocket/13"));
   bad("no Connection", "6455 4.1", {.without = {"Connection"}});
   bad("a Connection without upgrade", "6455 4.1", Other("Connection", "keep-alive"));
   bad("no accept", "6455 4.1", {.without = {"Sec-WebSocket-Accept"}});

@@ -32,7 +32,8 @@ struct RequestCase {
   std::string resource = "/chat";
   std::string host = "server.example.com";
   std::string subprotocol = {};
-  std::string extension = {};  // The answer's Sec-WebSocket-Extensions.
+  std::string extension = {};      // The answer's Sec-WebSocket-Extensions.
+  std::vector<int> statuses = {};  // Of all answers, if there is more than the last one to say.
   // Changes the server's options, if not null.
   void (*options)(ServerUpgradeOptions*) = nullptr;
   bool plain = false;  // Plain requests are answered.

@@ -2,6 +2,7 @@
 // has said everything already, and, in one way each, over a pair in memory. What a good handshake
 // leads to is tried out with a message behind the head.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -57,12 +59,30 @@ ServerUpgradeOptions OptionsOf(const RequestCase& row) {
   return options;
 }
 
+// IMF-fixdate, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7).
+bool IsFixDate(absl::string_view date) {
+  constexpr absl::string_view kPattern = "aaa, dd aaa dddd dd:dd:dd GMT";
+  return date.size() == kPattern.size() &&
+         std::equal(date.begin(), date.end(), kPattern.begin(), [](char c, char pattern) {
+           const unsigned char byte = static_cast<unsigned char>(c);
+           if (pattern == 'a') return absl::ascii_isalpha(byte);
+           return pattern == 'd' ? absl::ascii_isdigit(byte) : c == pattern;
+         });
+}
+
 void CheckAnswer(const RequestCase& row, const EndpointRun& run) {
   EXPECT_EQ(run.upgrade_errno, row.error);
   EXPECT_EQ(run.server.status, row.status);
   const ServerOutput output = ReadServerOutput(run.written);
   EXPECT_EQ(output.breach, "");
   EXPECT_EQ(output.statuses.empty() ? 0 : output.statuses.back(), row.status);
+  if (!row.statuses.empty()) {
+    EXPECT_EQ(output.statuses, row.statuses);
+  }
+  if (row.status >= 200) {
+    EXPECT_TRUE(IsFixDate(output.last.Value("date"))) << output.last.Value("date");
+    EXPECT_EQ(output.last.Count("date"), 1u);
+  }
   for (const std::string& field : row.answer) {
     const size_t colon = field.find(": ");
     EXPECT_EQ(output.last.Value(field.substr(0, colon)), field.substr(colon + 2));

@@ -58,6 +58,9 @@ void AddGood(Rows* rows) {
   good("a value beyond ASCII", "9110 5.5", With({"X-Latin: caf\xe9"}));
   good("a long value of another field", "9112 5", With({"Cookie: " + std::string(4000, 'c')}));
   good("a Content-Length of 0", "9112 6.2", With({"Content-Length: 0"}));
+  good("a Content-Length of zeroes", "9112 6.2", With({"Content-Length: 000"}));
+  good("an Upgrade in two lines", "9110 7.8", With({"Upgrade: h2c"}));
+  good("an Upgrade with empty members", "9110 5.6.1", Other("Upgrade", ", websocket,"));
   good("a key of zeroes", "6455 4.2.1", Other("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="));
   good("a key of ones", "6455 4.2.1", Other("Sec-WebSocket-Key", "/////////////////////w=="));
   rows->push_back({.name = "a target with a query",
@@ -77,6 +80,26 @@ void AddGood(Rows* rows) {
                    .section = "9110 7.2",
                    .head = Other("Host", "[2001:db8::1]:80"),
                    .host = "[2001:db8::1]:80"});
+  rows->push_back({.name = "a Host with an empty port",
+                   .section = "9110 7.2",
+                   .head = Other("Host", "server.example.com:"),
+                   .host = "server.example.com:"});
+  rows->push_back({.name = "a target in absolute-form without a path",
+                   .section = "9112 3.2.2",
+                   .head = {.start_line = "GET ws://[::1]:80 HTTP/1.1"},
+                   .resource = "/",
+                   .host = "[::1]:80"});
+  rows->push_back({.name = "a target with percent-encoded octets",
+                   .section = "9112 3.2.1",
+                   .head = {.start_line = "GET /%2e%2E/a%20b/./../c?%0d%0a HTTP/1.1"},
+                   .resource = "/%2e%2E/a%20b/./../c?%0d%0a"});
+  rows->push_back({.name = "100-continue that is expected",
+                   .section = "9110 7.8",
+                   .head = With({"Expect: 100-Continue"}),
+                   .statuses = {100, 101}});
+  rows->push_back({.name = "an expectation of something else",
+                   .section = "9110 10.1.1",
+                   .head = With({"Expect: 200-ok"})});
   rows->push_back({.name = "a later minor version",
                    .section = "9110 2.5",
                    .head = {.start_line = "GET /chat HTTP/1.2"}});
@@ -169,11 +192,26 @@ void AddBadUpgrades(Rows* rows) {
   bad("two Hosts", "9112 3.2", 400, With({"Host: server.example.com"}));
   bad("an empty Host", "9112 3.2", 400, Other("Host", ""));
   for (const char* host : {"a b", "a/b", "user@host", "host:port", "host:65536", "host:80:80",
-                           "[::1", "::1", "[1::2::3]", "http://a"}) {
+                           "[::1", "::1", "[1::2::3]", "http://a", "[::1]x", "[fe80::1%25eth0]",
+                           "[v1.x]", "a?b", "a#b", "a%zz", ":80"}) {
     bad(absl::StrCat("the Host ", host), "9110 7.2", 400, Other("Host", host));
   }
+  // A target in absolute-form outranks the field; that has to be there, once and well formed, all the
+  // same.
+  const std::string absolute = "GET http://server.example.com/chat HTTP/1.1";
+  bad("an absolute target without Host", "9112 3.2", 400,
+      {.start_line = absolute, .without = {"Host"}});
+  bad("an absolute target with two Hosts", "9112 3.2", 400,
+      {.start_line = absolute, .with = {"Host: server.example.com"}});
+  bad("an absolute target with a bad Host", "9112 3.2", 400,
+      {.start_line = absolute, .without = {"Host"}, .with = {"Host: a b"}});
+  bad("CONNECT", "9110 9.3.6", 405, {.start_line = "CONNECT server.example.com:80 HTTP/1.1"},
+      {"allow: GET"});
+  bad("OPTIONS of the server", "9112 3.2.4", 405, {.start_line = "OPTIONS * HTTP/1.1"},
+      {"allow: GET"});
   for (const char* target : {"chat", "*", "server.example.com:80", "ftp://server.example.com/",
-                             "http://", "http:///chat"}) {
+                             "http://", "http:///chat", "/chat#fragment", "http://a#b",
+                             "http://user@server.example.com/", "http://a b/", "https:/a"}) {
     bad(absl::StrCat("the target ", target), "9112 3.2", 400,
         {.start_line = absl::StrCat("GET ", target, " HTTP/1.1")});
   }
@@ -252,6 +290,11 @@ void AddOffers(Rows* rows) {
   chosen("other", "");
   chosen("Chat", "");
   chosen("chatty", "");
+  rows->push_back({.name = "subprotocols with empty members",
+                   .section = "9110 5.6.1",
+                   .head = With({"Sec-WebSocket-Protocol: , chat ,,", "Sec-WebSocket-Protocol: ,"}),
+                   .subprotocol = "chat",
+                   .options = &WithSubprotocols});
   rows->push_back(
       {.name = "subprotocols in two lines",
        .section = "6455 11.3.4",
@@ -293,6 +336,15 @@ void AddOffers(Rows* rows) {
   deflate("7692 5.1",
           kDeflate + "; server_max_window_bits=7, " + kDeflate + "; server_no_context_takeover",
           kDeflate + "; server_no_context_takeover");
+  deflate("6455 9.1", kDeflate + "; server_max_window_bits=\"1\\0\"",
+          kDeflate + "; server_max_window_bits=10");
+  rows->push_back({.name = "extensions in several lines",
+                   .section = "6455 9.1",
+                   .head = With({"Sec-WebSocket-Extensions: foo; x=\"y\"",
+                                 "Sec-WebSocket-Extensions: " + kDeflate + "; unknown",
+                                 "Sec-WebSocket-Extensions: , " + kDeflate}),
+                   .extension = kDeflate,
+                   .options = &WithDeflate});
   rows->push_back({.name = "compression to a server without",
                    .section = "7692 5.1",
                    .head = With({"Sec-WebSocket-Extensions: " + kDeflate})});
@@ -342,6 +394,40 @@ void AddOthers(Rows* rows) {
                    .status = 413,
                    .error = EPROTO,
                    .plain = true});
+  const auto plain = [rows](std::string name, const char* section, int status, int error,
+                            const std::string& head, std::vector<std::string> answer = {}) {
+    rows->push_back({.name = "a plain request: " + name,
+                     .section = section,
+                     .head = {.raw = head + "\r\n"},
+                     .status = status,
+                     .error = error,
+                     .answer = std::move(answer),
+                     .plain = true});
+  };
+  const std::string get = "GET / HTTP/1.1\r\nHost: h\r\n";
+  // Section 6.3: what does not end in chunked has no end that could be known.
+  for (const char* coding : {"gzip", "chunked, gzip", "chunked, chunked", "identity", "",
+                             "chunked;q=1", "\"chunked\""}) {
+    plain(absl::StrCat("the coding ", coding), "9112 6.3", 400, EPROTO,
+          absl::StrCat(get, "Transfer-Encoding: ", coding, "\r\n"));
+  }
+  plain("the coding gzip, chunked", "9112 6.1", 501, EPROTO,
+        get + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n");
+  plain("chunked", "9110 15.5.14", 413, EPROTO, get + "Transfer-Encoding: chunked\r\n");
+  plain("chunked in HTTP/1.0", "9112 6.1", 400, EPROTO,
+        "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n");
+  plain("HEAD", "9110 9.3.2", 200, ENOTSUP, "HEAD / HTTP/1.1\r\nHost: h\r\n",
+        {"content-length: 0"});
+  plain("HEAD that offers an upgrade", "9110 7.8", 200, ENOTSUP,
+        "HEAD / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+  plain("GET that offers h2c", "9110 7.8", 200, ENOTSUP,
+        get + "Upgrade: h2c\r\nConnection: Upgrade\r\n");
+  plain("HTTP/1.0 that offers an upgrade", "9110 7.8", 200, ENOTSUP,
+        "GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", {"connection: close"});
+  plain("HTTP/1.0 that wants to go on", "9112 9.3", 200, ENOTSUP,
+        "GET / HTTP/1.0\r\nConnection: keep-alive\r\n", {"connection: keep-alive"});
+  plain("no Host", "9112 3.2", 400, EPROTO, "GET / HTTP/1.1\r\n");
+  plain("POST", "9110 9.3.3", 405, EPROTO, "POST / HTTP/1.1\r\nHost: h\r\n", {"allow: GET, HEAD"});
   rows->push_back({.name = "a request smuggled behind two lengths",
                    .section = "9112 11.2",
                    .head = {.raw = "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n"
