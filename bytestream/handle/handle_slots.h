@@ -92,10 +92,23 @@ class HandleSlots {
     ++free_count_;
   }
 
+  // Counts as reserved all that is left up to kLiveMax, no numbers in particular, and returns how
+  // many that is: until they are given back the numbers that are taken are as many as there may be.
+  uint32_t WithholdRest() {
+    const uint32_t rest = kLiveMax - taken_count_;
+    taken_count_ += rest;
+    reserved_count_ += rest;
+    return rest;
+  }
+  void GiveBack(uint32_t withheld) {
+    taken_count_ -= withheld;
+    reserved_count_ -= withheld;
+  }
+
   // What the next Acquire() or Reserve() would fail with; if it says kNone, that succeeds.
   Error Prepare() {
-    if (free_count_ >= kFreeMin) return Error::kNone;
     if (taken_count_ >= kLiveMax) return Error::kFull;
+    if (free_count_ >= kFreeMin) return Error::kNone;
     Slot*& chunk = chunks_[fresh_ >> kChunkBits];
     if (chunk == nullptr) chunk = new (std::nothrow) Slot[kChunkSlots];
     return chunk == nullptr ? Error::kNoMemory : Error::kNone;

@@ -157,6 +157,34 @@ TEST(HandleSlotsTest, ReservedCountsForTheLimit) {
   EXPECT_EQ(slots.live_count(), 1u);
 }
 
+// Numbers that are withheld are none in particular; the others go on as before.
+TEST(HandleSlotsTest, WithheldCountsForTheLimit) {
+  for (const int churn : {0, 40}) {
+    Tiny slots(0);
+    Tiny::Error error;
+    // After many the queue is full.
+    for (int i = 0; i < churn; ++i) slots.Release(slots.Acquire(kValue, &error));
+    const int held = slots.Acquire(kValue, &error);
+    const uint32_t withheld = slots.WithholdRest();
+    EXPECT_EQ(withheld, Tiny::kLiveMax - 1);
+    EXPECT_EQ(slots.WithholdRest(), 0u);
+    EXPECT_EQ(slots.live_count(), 1u);
+    EXPECT_EQ(slots.Prepare(), Tiny::Error::kFull);
+    EXPECT_EQ(slots.Reserve(&error), 0);
+    EXPECT_EQ(error, Tiny::Error::kFull);
+    EXPECT_EQ(slots.Find(held), kValue);
+    slots.Release(held);
+    const int next = slots.Acquire(kValue, &error);
+    EXPECT_GT(next, 0);
+    EXPECT_NE(next, held);
+    EXPECT_EQ(slots.Acquire(kValue, &error), 0);
+    slots.GiveBack(withheld);
+    for (uint32_t i = 1; i < Tiny::kLiveMax; ++i) EXPECT_GT(slots.Acquire(kValue, &error), 0);
+    EXPECT_EQ(slots.Acquire(kValue, &error), 0);
+    EXPECT_EQ(slots.live_count(), Tiny::kLiveMax);
+  }
+}
+
 // Reserving and giving back among others does not bring a number back early.
 TEST(HandleSlotsTest, ReservingKeepsTheDistance) {
   Tiny slots(2);

@@ -84,6 +84,7 @@ class HandleTable final : public RuntimeExtension {
 
  private:
   friend class HandleReservation;
+  friend class EveryNumber;  // For tests.
 
   int Reserve();
   void Unreserve(int number);
