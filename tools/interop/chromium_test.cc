@@ -49,8 +49,9 @@ std::string Visit(const std::vector<std::string>& flags) {
 class ChromiumTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!Installed("Chromium", {kChromium, "--version"}) ||
-        !Installed("Python 3, which drives Chromium,", {kPython, "-c", ""})) {
+    if (!Installed("Chromium", {kChromium, "--version"}, "apt-get install chromium") ||
+        !Installed("Python 3, which drives Chromium,", {kPython, "-c", ""},
+                   "apt-get install python3")) {
       RecordAbsence("Chromium");
       GTEST_SKIP() << "Chromium, or Python 3 which drives it, is not installed";
     }

@@ -30,7 +30,8 @@ constexpr char kAccept[] = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 class CurlTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!Installed("curl", {"curl", "--version"})) GTEST_SKIP() << "curl is not installed";
+    if (!Installed("curl", {"curl", "--version"}, "apt-get install curl"))
+      GTEST_SKIP() << "curl is not installed";
     const std::string line = server_.ReadLine();
     url_ = absl::StrCat("http://", After("listening on ws://", line));
   }

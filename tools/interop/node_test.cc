@@ -23,6 +23,7 @@ constexpr char kWscat[] = "tools/wscat/wscat";
 struct Runtime {
   std::string name;
   std::vector<std::string> client;
+  std::string install;
   // Node has one of its own from 20.10 on.
   bool may_be_absent;
 };
@@ -39,7 +40,8 @@ class NodeTest : public testing::TestWithParam<Runtime> {
         GTEST_SKIP() << "this node has no WebSocket of its own";
       }
     }
-    if (!Installed(runtime.name, version)) GTEST_SKIP() << runtime.name << " is not installed";
+    if (!Installed(runtime.name, version, runtime.install))
+      GTEST_SKIP() << runtime.name << " is not installed";
   }
 
   // Starts wsecho, and a client in `mode` with it, which has to succeed. Returns what it agreed on.
@@ -113,13 +115,19 @@ TEST_P(NodeTest, SeesCodeAndReasonOfWscat) {
 }
 
 constexpr char kScript[] = "tools/interop/node_client.js";
+// npm asks the network for it; where there is none, the package may come from elsewhere.
+constexpr char kInstallUndici[] =
+    "apt-get install nodejs npm && npm install undici@6, and its directory "
+    "node_modules/undici in HALFPIPE_UNDICI_MODULE";
 
 INSTANTIATE_TEST_SUITE_P(
     All, NodeTest,
-    testing::Values(Runtime{"Node",
-                            {"node", "--no-warnings", "--experimental-websocket", kScript, "own"},
-                            true},
-                    Runtime{"Undici", {"node", "--no-warnings", kScript, "undici"}, false}),
+    testing::Values(
+        Runtime{"Node",
+                {"node", "--no-warnings", "--experimental-websocket", kScript, "own"},
+                "apt-get install nodejs",
+                true},
+        Runtime{"Undici", {"node", "--no-warnings", kScript, "undici"}, kInstallUndici, false}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace

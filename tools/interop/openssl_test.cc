@@ -19,7 +19,7 @@ namespace {
 class OpensslTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!Installed("openssl", {"openssl", "version"})) {
+    if (!Installed("openssl", {"openssl", "version"}, "apt-get install openssl")) {
       GTEST_SKIP() << "the program openssl is not installed";
     }
     ASSERT_EQ(tls_trust_file(ca_.c_str()), 0);

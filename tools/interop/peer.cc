@@ -4,8 +4,10 @@
 #include <map>
 #include <regex>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "gtest/gtest.h"
 #include "tools/interop/results.h"
@@ -13,6 +15,26 @@
 
 namespace halfpipe::tools {
 namespace {
+
+// What a command came to.
+struct Outcome {
+  bool success = false;
+  std::string output;
+  std::string errors;
+};
+
+// Runs `command`, or says again what it came to for that name.
+const Outcome& RunOnce(std::map<std::string, Outcome>* outcomes, const std::string& name,
+                       const std::vector<std::string>& command) {
+  const auto [at, inserted] = outcomes->try_emplace(name);
+  if (inserted) {
+    ChildProcess process(command);
+    at->second.success = process.Finish("") == 0;
+    at->second.output = process.output();
+    at->second.errors = process.errors();
+  }
+  return at->second;
+}
 
 // What Installed() found, by name. Never destroyed.
 std::map<std::string, std::string>& Versions() {
@@ -62,6 +84,7 @@ Peer NpmWs() {
           .version = {"node", "-p",
                       "const name = process.env.HALFPIPE_WS_MODULE || 'ws'; require(name);"
                       "require(name + '/package.json').version"},
+          .install = "apt-get install nodejs node-ws",
           .build = {},
           .client = {"node", "tools/interop/ws_client.js"},
           .server = {"node", "tools/interop/ws_server.js"},
@@ -75,6 +98,7 @@ Peer PythonWebsockets() {
       R"({"server_max_window_bits": 9, "client_max_window_bits": 10})"};
   return {.name = "PythonWebsockets",
           .version = {kPython, "-c", "import websockets; print(websockets.__version__)"},
+          .install = "apt-get install python3-websockets",
           .build = {},
           .client = {kPython, "tools/interop/websockets_client.py"},
           .server = {kPython, "tools/interop/websockets_server.py"},
@@ -85,6 +109,7 @@ Peer PythonWebsockets() {
 Peer Libwebsockets() {
   Peer peer = NativePeer("Libwebsockets", "libwebsockets_peer", {"-lwebsockets"});
   peer.version = HeaderLine({"libwebsockets.h"}, "this_is LWS_LIBRARY_VERSION", "^this_is");
+  peer.install = "apt-get install libwebsockets-dev";
   peer.client_deflate = kNativeDeflate;
   // It asks for nothing, and knows no limit to its window.
   peer.server_deflate = {kNativeDeflate.plain, "", ""};
@@ -97,17 +122,20 @@ Peer Websocketpp() {
   Peer peer = NativePeer("Websocketpp", "websocketpp_peer",
                          {"-DASIO_STANDALONE", "-D_WEBSOCKETPP_CPP11_STL_", "-lz", "-pthread"});
   peer.version = HeaderLine({"asio.hpp", "websocketpp/version.hpp"}, "", "WebSocket\\+\\+/");
+  peer.install = "apt-get install libwebsocketpp-dev libasio-dev";
   // Its offer is always the same.
   peer.client_deflate = {kNativeDeflate.plain, "", ""};
   peer.server_deflate = kNativeDeflate;
   return peer;
 }
 
-bool Installed(const std::string& name, const std::vector<std::string>& version) {
-  ChildProcess process(version);
-  if (process.Finish("") == 0) {
+bool Installed(const std::string& name, const std::vector<std::string>& version,
+               const std::string& install) {
+  static auto* const outcomes = new std::map<std::string, Outcome>;
+  const Outcome& outcome = RunOnce(outcomes, name, version);
+  if (outcome.success) {
     // The first number with a dot in it; some say it on standard error.
-    const std::string said = process.output() + process.errors();
+    const std::string said = outcome.output + outcome.errors;
     std::smatch number;
     std::regex_search(said, number, std::regex("[0-9]+([.][0-9]+)+"));
     Versions()[name] = number.str();
@@ -115,7 +143,11 @@ bool Installed(const std::string& name, const std::vector<std::string>& version)
   }
   const char* const required = getenv("HALFPIPE_REQUIRE_PEERS");
   if (required != nullptr && absl::string_view(required) == "1") {
-    ADD_FAILURE() << name << " is required and not installed: " << process.errors();
+    ADD_FAILURE() << name << " is missing, and HALFPIPE_REQUIRE_PEERS=1 requires it.\n"
+                  << "What brings all peers: HALFPIPE_WITH_PEERS=1 tools/bazelw --setup-only\n"
+                  << "What brings this one: " << install << "\n"
+                  << "What was tried: " << absl::StrJoin(version, " ") << "\n"
+                  << outcome.errors;
   }
   RecordAbsence(name);
   return false;
@@ -124,13 +156,14 @@ bool Installed(const std::string& name, const std::vector<std::string>& version)
 std::string VersionOf(const std::string& name) { return Versions()[name]; }
 
 bool Ready(const Peer& peer) {
-  static auto* const built = new std::map<std::string, bool>;
-  if (!Installed(peer.name, peer.version)) return false;
-  if (peer.build.empty() || (*built)[peer.name]) return true;
-  ChildProcess compiler(peer.build);
-  EXPECT_EQ(compiler.Finish(""), 0) << compiler.errors();
-  (*built)[peer.name] = true;
-  return true;
+  static auto* const outcomes = new std::map<std::string, Outcome>;
+  if (!Installed(peer.name, peer.version, peer.install)) return false;
+  if (peer.build.empty()) return true;
+  const Outcome& outcome = RunOnce(outcomes, peer.name, peer.build);
+  if (!outcome.success) {
+    ADD_FAILURE() << "the program of " << peer.name << " was not compiled: " << outcome.errors;
+  }
+  return outcome.success;
 }
 
 std::vector<std::string> With(std::vector<std::string> command,

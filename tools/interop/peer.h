@@ -13,6 +13,7 @@ namespace halfpipe::tools {
 struct Peer {
   std::string name;                  // A word.
   std::vector<std::string> version;  // A command that prints it, if the peer is installed.
+  std::string install;               // What installs it, for those who miss it.
   std::vector<std::string> build;    // A command that compiles our program; empty for a script.
   std::vector<std::string> client;   // The command before a program's arguments.
   std::vector<std::string> server;   // Empty if the peer is a client only.
@@ -41,14 +42,17 @@ Peer Websocketpp();
 
 constexpr char kPython[] = "/usr/bin/python3";
 
-// Whether `version` succeeds, which prints the peer's. If not, and HALFPIPE_REQUIRE_PEERS is 1, the
-// test fails.
-bool Installed(const std::string& name, const std::vector<std::string>& version);
+// Whether `version` succeeds, which prints the peer's; it is run once for each name. If not, and
+// HALFPIPE_REQUIRE_PEERS is 1, the test fails, and says what is missing and that `install`, a
+// command, brings it.
+bool Installed(const std::string& name, const std::vector<std::string>& version,
+               const std::string& install);
 
 // The first number with a dot in what `version` printed when Installed() ran it.
 std::string VersionOf(const std::string& name);
 
-// As Installed(), and the peer's program is compiled, once, whose failure fails the test.
+// As Installed(), and the peer's program is compiled, once for each name. If that fails, so does
+// each test that asks.
 bool Ready(const Peer& peer);
 
 // `command` and what follows it.

@@ -27,7 +27,7 @@ constexpr char kExample[] = "tools/interop/ws_done_example";
 }  // namespace
 
 void PeersTest::SetUp() {
-  if (!Ready(GetParam())) GTEST_SKIP() << GetParam().name << " is not installed";
+  if (!Ready(GetParam())) GTEST_SKIP() << GetParam().name << " is not here";
 }
 
 void PeersTest::Record(const std::string& role, const std::string& ours,
@@ -163,15 +163,16 @@ struct DeflateCase {
 };
 
 std::vector<DeflateCase> DeflateCases(const Peer::Deflate& peer) {
-  const std::string no_context[] = {"server_no_context_takeover", "client_no_context_takeover"};
+  const std::vector<std::string> no_context = {"server_no_context_takeover",
+                                               "client_no_context_takeover"};
   std::vector<DeflateCase> cases = {
       {"yes", peer.plain, {}, {}},
-      {"without takeover, asked for by the peer", peer.no_context, {}, {no_context[0]}},
+      {"without takeover, asked for by the peer", peer.no_context, {}, no_context},
       {"small windows, asked for by the peer", peer.windows, {}, {"server_max_window_bits=9"}},
       {"without takeover, asked for by ours",
        peer.plain,
        {"--deflate_server_no_context_takeover", "--deflate_client_no_context_takeover"},
-       {no_context[0]}},
+       no_context},
       {"a small window, asked for by ours",
        peer.plain,
        {"--deflate_server_max_window_bits=10"},

@@ -128,9 +128,13 @@ std::vector<std::string> StartHaproxy(const ProxyKind::Setting& s) {
 
 }  // namespace
 
-ProxyKind Nginx() { return {"Nginx", {"/usr/sbin/nginx", "-v"}, StartNginx}; }
+ProxyKind Nginx() {
+  return {"Nginx", {"/usr/sbin/nginx", "-v"}, "apt-get install nginx-light", StartNginx};
+}
 
-ProxyKind Haproxy() { return {"Haproxy", {"/usr/sbin/haproxy", "-v"}, StartHaproxy}; }
+ProxyKind Haproxy() {
+  return {"Haproxy", {"/usr/sbin/haproxy", "-v"}, "apt-get install haproxy", StartHaproxy};
+}
 
 Proxy::Proxy(const ProxyKind& kind, const std::string& backend) {
   for (int i = 0; i < kStarts; ++i) {

@@ -13,6 +13,7 @@ namespace halfpipe::tools {
 struct ProxyKind {
   std::string name;
   std::vector<std::string> version;  // As Peer::version.
+  std::string install;               // As Peer::install.
   // Writes its files to `directory` and returns the command that runs it in the foreground, in one
   // process.
   struct Setting {

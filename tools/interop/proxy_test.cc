@@ -52,8 +52,8 @@ class Echo {
 class ProxyTest : public testing::TestWithParam<ProxyKind> {
  protected:
   void SetUp() override {
-    if (!Installed(GetParam().name, GetParam().version) ||
-        !Installed("curl", {"curl", "--version"})) {
+    if (!Installed(GetParam().name, GetParam().version, GetParam().install) ||
+        !Installed("curl", {"curl", "--version"}, "apt-get install curl")) {
       RecordAbsence(GetParam().name);
       GTEST_SKIP() << GetParam().name << ", or curl, is not installed";
     }
