@@ -10,18 +10,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
-#include <functional>
-#include <memory>
 #include <string>
-#include <tuple>
-#include <utility>
 
 #include "bytestream/net/net_test_support.h"
-#include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
+#include "bytestream/testing/ended_call_fixture.h"
 #include "bytestream/testing/ended_call_sweep.h"
-#include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -33,41 +28,14 @@ namespace {
 // A result, or a negative errno.
 int Outcome(int result) { return result >= 0 ? result : -errno; }
 
-enum class Kind { kPair, kUnix, kTcp };
-
-using Parameter = std::tuple<Kind, End>;
-
-std::string Name(const testing::TestParamInfo<Parameter>& info) {
-  static constexpr const char* kKinds[] = {"Pair", "Unix", "Tcp"};
-  return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         EndName(std::get<End>(info.param));
-}
-
-class SocketsCancelTest : public testing::TestWithParam<Parameter> {
+class SocketsCancelTest : public EndedCallTest {
  protected:
-  Kind kind() const { return std::get<Kind>(GetParam()); }
-  End end() const { return std::get<End>(GetParam()); }
-
-  int Sweep(const std::function<void(EndedCall*)>& scenario) {
-    return SweepEndedCalls(end(), scenario);
-  }
-
   // Two connected handles; the first one can send little before its peer takes it.
-  std::array<int, 2> Connect() {
-    if (kind() == Kind::kPair) {
-      PairOptions options;
-      options.capacity_bytes = 4'096;
-      auto [a, b] = MakePair(&Runtime::Current(), options);
-      return {StreamHandle::Make(std::move(a)), StreamHandle::Make(std::move(b))};
-    }
-    const bool tcp = kind() == Kind::kTcp;
-    const std::array<int, 2> fds = ConnectedFds(tcp ? Transport::kTcp : Transport::kUnix);
-    std::array<int, 2> handles;
-    for (size_t i = 0; i < 2; ++i) handles[i] = tcp ? tcp_fromfd(fds[i]) : ipc_fromfd(fds[i]);
-    return handles;
+  std::array<int, 2> Connect() { return Connected(/*pair_bytes=*/4'096); }
+  int Done(int s) { return Outcome(medium() == Medium::kTcp ? tcp_done(s, -1) : ipc_done(s, -1)); }
+  int Close(int s) {
+    return Outcome(medium() == Medium::kTcp ? tcp_close(s, -1) : ipc_close(s, -1));
   }
-  int Done(int s) { return Outcome(kind() == Kind::kTcp ? tcp_done(s, -1) : ipc_done(s, -1)); }
-  int Close(int s) { return Outcome(kind() == Kind::kTcp ? tcp_close(s, -1) : ipc_close(s, -1)); }
 
   // What the call came to, of those that come to 0 or nothing.
   void ExpectEnded(const EndedCall& run, int result) {
@@ -85,19 +53,18 @@ class RealSocketsCancelTest : public SocketsCancelTest {};
 // What is about no connection.
 class OtherCancelTest : public SocketsCancelTest {};
 
-constexpr End kEnds[] = {End::kClosed, End::kCancelled, End::kTimedOut};
-
 INSTANTIATE_TEST_SUITE_P(Transports, SocketsCancelTest,
-                         testing::Combine(testing::Values(Kind::kPair, Kind::kUnix, Kind::kTcp),
-                                          testing::ValuesIn(kEnds)),
-                         Name);
+                         testing::Combine(testing::ValuesIn(kEveryMedium),
+                                          testing::ValuesIn(kEveryEnd)),
+                         SocketsCancelTest::Name);
 INSTANTIATE_TEST_SUITE_P(Transports, RealSocketsCancelTest,
-                         testing::Combine(testing::Values(Kind::kUnix, Kind::kTcp),
-                                          testing::ValuesIn(kEnds)),
-                         Name);
+                         testing::Combine(testing::Values(Medium::kUnix, Medium::kTcp),
+                                          testing::ValuesIn(kEveryEnd)),
+                         RealSocketsCancelTest::Name);
 INSTANTIATE_TEST_SUITE_P(Transports, OtherCancelTest,
-                         testing::Combine(testing::Values(Kind::kUnix), testing::ValuesIn(kEnds)),
-                         Name);
+                         testing::Combine(testing::Values(Medium::kUnix),
+                                          testing::ValuesIn(kEveryEnd)),
+                         OtherCancelTest::Name);
 
 // Takes at most `max` bytes that are there, in small pieces, to the end of *got.
 void TakeSome(int s, size_t max, std::string* got) {
@@ -112,7 +79,7 @@ void TakeSome(int s, size_t max, std::string* got) {
 TEST_P(SocketsCancelTest, Send) {
   const std::string first = Pattern(30'000);
   const std::string second(200, '2');
-  const int waits = Sweep([&](EndedCall* run) {
+  const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
     const std::array<int, 2> s = Connect();
     std::string got;
     run->Begin([&] { return Outcome(bsend(s[0], first.data(), first.size(), -1)); });
@@ -137,7 +104,7 @@ TEST_P(SocketsCancelTest, Send) {
 TEST_P(SocketsCancelTest, Receive) {
   const std::string bytes = Pattern(6'000);
   for (const bool list : {false, true}) {
-    const int waits = Sweep([&](EndedCall* run) {
+    const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
       const std::array<int, 2> s = Connect();
       std::string got(bytes.size(), '\0');
       dill_iolist last = {got.data() + 3'000, 3'000, nullptr, 0};
@@ -173,7 +140,7 @@ TEST_P(SocketsCancelTest, Receive) {
 TEST_P(RealSocketsCancelTest, DoneAndClose) {
   const std::string bytes = Pattern(50'000);
   for (const bool close : {false, true}) {
-    const int waits = Sweep([&](EndedCall* run) {
+    const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
       const std::array<int, 2> s = Connect();
       ASSERT_EQ(bsend(s[0], bytes.data(), bytes.size(), 0), 0);
       std::string got;
@@ -212,13 +179,13 @@ TEST_P(RealSocketsCancelTest, DoneAndClose) {
 
 // A connection that comes while an accept ends goes to it or to the next one.
 TEST_P(RealSocketsCancelTest, Accept) {
-  const bool tcp = kind() == Kind::kTcp;
+  const bool tcp = medium() == Medium::kTcp;
   char directory[] = "/tmp/halfpipe_cancel_XXXXXX";
   ASSERT_NE(mkdtemp(directory), nullptr);
   const std::string path = std::string(directory) + "/s";
   // Whether the connection is there before the coroutine that accepts hears of its end.
   for (const bool there : {false, true}) {
-    const int waits = Sweep([&](EndedCall* run) {
+    const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
       dill_ipaddr addr;
       ASSERT_EQ(ipaddr_local(&addr, "127.0.0.1", 0, 0), 0);
       const int listener = tcp ? tcp_listen(&addr, 10) : ipc_listen(path.c_str(), 10);
@@ -254,11 +221,11 @@ TEST_P(RealSocketsCancelTest, Accept) {
 
 // A connect that has to wait because the backlog is full. (TCP tries again after a second.)
 TEST_P(RealSocketsCancelTest, Connect) {
-  const bool tcp = kind() == Kind::kTcp;
+  const bool tcp = medium() == Medium::kTcp;
   char directory[] = "/tmp/halfpipe_cancel_XXXXXX";
   ASSERT_NE(mkdtemp(directory), nullptr);
   const std::string path = std::string(directory) + "/s";
-  const int waits = Sweep([&](EndedCall* run) {
+  const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
     dill_ipaddr addr;
     ASSERT_EQ(ipaddr_local(&addr, "127.0.0.1", 0, 0), 0);
     const int listener = tcp ? tcp_listen(&addr, 1) : ipc_listen(path.c_str(), 1);
@@ -297,7 +264,7 @@ TEST_P(RealSocketsCancelTest, Connect) {
 }
 
 TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
-  const int fdin_waits = Sweep([&](EndedCall* run) {
+  const int fdin_waits = SweepEndedCalls(end(), [&](EndedCall* run) {
     const std::array<int, 2> fds = ConnectedFds(Transport::kUnix);
     int turns = 0;
     run->Begin([&] { return Outcome(fdin(fds[0], -1)); });
@@ -313,7 +280,7 @@ TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
     for (const int fd : fds) EXPECT_EQ(close(fd), 0);
   });
   EXPECT_EQ(fdin_waits, 1);
-  const int bundle_waits = Sweep([&](EndedCall* run) {
+  const int bundle_waits = SweepEndedCalls(end(), [&](EndedCall* run) {
     const int b = bundle();
     bool stop = false;
     bundle_go(b, [](bool* ended) {
@@ -328,7 +295,7 @@ TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
     EXPECT_EQ(hclose(b), 0);
   });
   EXPECT_EQ(bundle_waits, 1);
-  const int sleeps = Sweep([&](EndedCall* run) {
+  const int sleeps = SweepEndedCalls(end(), [&](EndedCall* run) {
     run->Begin([] {
       for (int i = 0; i < 3; ++i) {
         const int result = Outcome(msleep(now() + 1));

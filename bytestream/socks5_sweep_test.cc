@@ -11,7 +11,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -26,7 +25,7 @@
 #include "bytestream/socks5.h"
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/ended_call.h"
-#include "bytestream/testing/ended_call_sweep.h"
+#include "bytestream/testing/ended_call_fixture.h"
 #include "bytestream/testing/fake_resolver.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/slow_network.h"
@@ -275,41 +274,24 @@ TEST(Socks5AllocationTest, EveryRequestForMemoryOfATalk) {
 
 // ---- Waits -------------------------------------------------------------------------------------
 
-enum class Kind { kSlow, kUnix, kTcp };
-
-using Parameter = std::tuple<Kind, End>;
-
-std::string Name(const testing::TestParamInfo<Parameter>& info) {
-  static constexpr const char* kKinds[] = {"Slow", "Unix", "Tcp"};
-  return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         EndName(std::get<End>(info.param));
-}
-
-class Socks5SweepTest : public testing::TestWithParam<Parameter> {
+class Socks5SweepTest : public EndedCallTest {
  protected:
-  Kind kind() const { return std::get<Kind>(GetParam()); }
-  End end() const { return std::get<End>(GetParam()); }
-
-  // As SweepEndedCalls(), with two connected handles, which it closes; says how many waits there
-  // were.
+  // The same with two connected handles, which it closes: over a slow network in memory, or over
+  // sockets.
   int Sweep(const char* what, const std::function<void(EndedCall*, int, int)>& scenario) {
-    const int waits = SweepEndedCalls(end(), [&](EndedCall* run) {
+    return EndedCallTest::Sweep(what, [&](EndedCall* run) {
       KnowName();
       std::optional<SlowNetwork> network;
-      if (kind() == Kind::kSlow) network.emplace(/*piece_bytes=*/2);
-      const std::array<int, 2> s = kind() == Kind::kSlow ? network->ends() : Sockets();
+      if (medium() == Medium::kMemory) network.emplace(/*piece_bytes=*/2);
+      const std::array<int, 2> s = medium() == Medium::kMemory ? network->ends() : Sockets();
       scenario(run, s[0], s[1]);
       for (const int each : s) EXPECT_EQ(hclose(each), 0);
     });
-    std::printf("%s: %d waits\n", what, waits);
-    return waits;
   }
 
   // The proxy's end is the one that can send little.
   std::array<int, 2> Sockets() {
-    const bool tcp = kind() == Kind::kTcp;
-    std::array<int, 2> s = ConnectedFds(tcp ? Transport::kTcp : Transport::kUnix);
-    for (int& each : s) each = tcp ? tcp_fromfd(each) : ipc_fromfd(each);
+    const std::array<int, 2> s = Connected(/*pair_bytes=*/0);
     return {s[1], s[0]};
   }
 
@@ -320,14 +302,13 @@ class Socks5SweepTest : public testing::TestWithParam<Parameter> {
   }
 
   // The least number of waits that make a sweep.
-  int Least(int on_slow) const { return kind() == Kind::kSlow ? on_slow : 1; }
+  int Least(int on_slow) const { return medium() == Medium::kMemory ? on_slow : 1; }
 };
 
 INSTANTIATE_TEST_SUITE_P(Lower, Socks5SweepTest,
-                         testing::Combine(testing::Values(Kind::kSlow, Kind::kUnix, Kind::kTcp),
-                                          testing::Values(End::kClosed, End::kCancelled,
-                                                          End::kTimedOut)),
-                         Name);
+                         testing::Combine(testing::ValuesIn(kEveryMedium),
+                                          testing::ValuesIn(kEveryEnd)),
+                         Socks5SweepTest::Name);
 
 // All that a proxy does, until something fails.
 int WholeProxy(int s, Way way) {

@@ -5,20 +5,15 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
-#include <tuple>
-#include <utility>
 
 #include "bytestream/net/net_test_support.h"
-#include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
-#include "bytestream/testing/ended_call_sweep.h"
+#include "bytestream/testing/ended_call_fixture.h"
 #include "bytestream/testing/slow_network.h"
-#include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "bytestream/tls/tls.h"
@@ -59,45 +54,13 @@ int Attach(int s, bool as_client, dill_tls_storage* mem) {
   return as_client ? AttachClient(s, mem) : AttachServer(s, mem);
 }
 
-enum class Kind { kPair, kUnix, kTcp };
-
-using Parameter = std::tuple<Kind, End>;
-
-std::string Name(const testing::TestParamInfo<Parameter>& info) {
-  static constexpr const char* kKinds[] = {"Pair", "Unix", "Tcp"};
-  return std::string(kKinds[static_cast<int>(std::get<Kind>(info.param))]) +
-         EndName(std::get<End>(info.param));
-}
-
-class TlsSweepTest : public testing::TestWithParam<Parameter> {
+class TlsSweepTest : public EndedCallTest {
  protected:
   TlsSweepTest() { EXPECT_EQ(tls_trust_file(Files::Get().ca.c_str()), 0); }
   ~TlsSweepTest() override { EXPECT_EQ(tls_trust_file(nullptr), 0); }
 
-  End end() const { return std::get<End>(GetParam()); }
-
-  // As SweepEndedCalls(), and says how many waits there were.
-  int Sweep(const char* what, const std::function<void(EndedCall*)>& scenario) {
-    const int waits = SweepEndedCalls(end(), scenario);
-    std::printf("%s: %d waits\n", what, waits);
-    return waits;
-  }
-
   // Two connected handles, with little room between them.
-  std::array<int, 2> Lower() {
-    const Kind kind = std::get<Kind>(GetParam());
-    if (kind == Kind::kPair) {
-      PairOptions options;
-      options.capacity_bytes = 3'000;
-      auto [a, b] = MakePair(&Runtime::Current(), options);
-      return {StreamHandle::Make(std::move(a)), StreamHandle::Make(std::move(b))};
-    }
-    const bool tcp = kind == Kind::kTcp;
-    const std::array<int, 2> fds = ConnectedFds(tcp ? Transport::kTcp : Transport::kUnix);
-    std::array<int, 2> handles;
-    for (size_t i = 0; i < 2; ++i) handles[i] = tcp ? tcp_fromfd(fds[i]) : ipc_fromfd(fds[i]);
-    return handles;
-  }
+  std::array<int, 2> Lower() { return Connected(/*pair_bytes=*/3'000); }
 
   // TLS on them, the client first.
   std::array<int, 2> Connect() {
@@ -123,9 +86,7 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
 
   // The least number of waits that make a sweep. Over sockets there are fewer where more comes
   // between two polls.
-  int Least(int over_pair) const {
-    return std::get<Kind>(GetParam()) == Kind::kPair ? over_pair : 1;
-  }
+  int Least(int over_pair) const { return medium() == Medium::kMemory ? over_pair : 1; }
 
   // A call whose waits are let be.
   int Whole(const std::function<int()>& call, const std::function<void()>& step) {
@@ -136,10 +97,10 @@ class TlsSweepTest : public testing::TestWithParam<Parameter> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Lower, TlsSweepTest,
-                         testing::Combine(testing::Values(Kind::kPair, Kind::kUnix, Kind::kTcp),
+                         testing::Combine(testing::ValuesIn(kEveryMedium),
                                           testing::Values(End::kClosed, End::kCancelled,
                                                           End::kTimedOut)),
-                         Name);
+                         TlsSweepTest::Name);
 
 // Takes at most `max` bytes that are there, in small pieces, to the end of *got.
 void TakeSome(int s, size_t max, std::string* got) {
@@ -159,7 +120,7 @@ TEST_P(TlsSweepTest, Attach) {
       const int waits =
           Sweep(as_client ? "client's attach" : "server's attach", [&](EndedCall* run) {
             // Pairs stand for a slow network, on which messages come in pieces.
-            const bool slow = std::get<Kind>(GetParam()) == Kind::kPair;
+            const bool slow = medium() == Medium::kMemory;
             std::optional<SlowNetwork> network;
             if (slow) network.emplace(/*piece_bytes=*/100);
             const std::array<int, 2> s = slow ? network->ends() : Lower();
