@@ -32,10 +32,11 @@ Stream::~Stream() {
   if (part_block_ != nullptr) runtime_->buffer_pool().Put(part_block_);
 }
 
-// The connection brings no more: `error` from now on, to all who wait for anything. What has been
-// put aside stays until a receive ends or begins: a view of it may be in use, and a receive into it
-// under way.
+// The connection brings no more: `error` from now on, to all who wait for anything. What it has
+// failed by first counts. What has been put aside stays until a receive ends or begins: a view of it
+// may be in use, and a receive into it under way.
 void Stream::Fail(int error, const char* text) {
+  if (failure_ != 0) return;
   failure_ = error;
   failure_text_ = text;
   in_parts_ = false;

@@ -36,6 +36,7 @@ Stream::Control& Stream::MakeControl() {
 // ---- Round trips --------------------------------------------------------------------------------
 
 absl::StatusOr<absl::Duration> Stream::MeasureRoundTrip(Deadline deadline) {
+  if (aborted_) return ErrnoStatus(EBADF, "the WebSocket is closed");
   if (peer_close_met_) return ErrnoStatus(EPIPE, "the peer's Close has come");
   RoundTrip trip;
   options_.entropy->Fill(absl::MakeSpan(trip.id));

@@ -201,6 +201,8 @@ TEST_F(StreamControlTest, ARoundTripEndsWithTheConnection) {
   FromPeer(FromClient().Close(1000));
   Sleep(absl::Milliseconds(1));
   EXPECT_THAT(stream_->MeasureRoundTrip(kNow), IsErrno(EPIPE));
+  stream_->Abort();
+  EXPECT_THAT(stream_->MeasureRoundTrip(kNow), IsErrno(EBADF));
   Connect();
   ReceiveAll();
   measure(ECONNRESET);

@@ -16,6 +16,7 @@
 #include "bytestream/base/io_slice.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
+#include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/forwarding_bytestream.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
@@ -160,6 +161,43 @@ TEST_F(StreamFloodTest, ReceivesEndByTheirDeadlines) {
   EXPECT_THAT(stream_->Receive(absl::MakeConstSpan(&small, 1), kNow), IsErrno(EMSGSIZE));
   EXPECT_THAT(stream_->ReceiveView(Deadline::In(absl::Seconds(30))), IsErrno(ETIMEDOUT));
   EXPECT_LT(Took(), absl::Minutes(1));
+}
+
+// The connection is given up while the receiver lets others run, behind the last fragment of a
+// compressed message: that is what has failed, not what is left of the message.
+TEST_F(StreamFloodTest, WhatItWasGivenUpForIsTold) {
+  Options options = WithDeflate();
+  options.idle_time_max = absl::Seconds(1);
+  options.close_time_max = absl::Seconds(10);
+  // So many that others get their turn when the last one has been taken.
+  constexpr int kFragments = 128;
+  WireBuilder wire = FromClient();
+  wire.Frame({.first_byte = 0x41, .payload = DeflateReference("Hello")});
+  for (int i = 1; i < kFragments; ++i) wire.Continuation("", WireBuilder::kMore);
+  wire.Continuation("");
+  int given_up = 0;
+  // When a turn is the timers' depends on how many there were before.
+  for (int turns = 0; turns < Runtime::kSwitchesPerPoll; ++turns) {
+    auto [peer, lower] = MakePair(&runtime_);
+    peer_ = std::move(peer);
+    int receives = 0;
+    const auto late = [&] {
+      // Two are of the first frame.
+      if (++receives > kFragments) runtime_.sim_clock().Advance(absl::Seconds(10));
+    };
+    Stream stream(&runtime_, BytestreamPtr(new FloodedBytestream(std::move(lower), late)), options);
+    ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1500))), 0);
+    ASSERT_TRUE(stream.close_sent());
+    Say(wire);
+    for (int i = 0; i < turns; ++i) ASSERT_EQ(runtime_.Yield(), 0);
+    receives = 0;
+    const auto message = stream.ReceiveView(Deadline::In(absl::Hours(1)));
+    EXPECT_EQ(stream.failure(), message.ok() ? 0 : ECONNRESET);
+    if (message.ok()) continue;
+    EXPECT_THAT(message, IsErrno(ECONNRESET));
+    ++given_up;
+  }
+  EXPECT_GT(given_up, 0);
 }
 
 // However late it is, what has come is received: as much as any buffer holds.
