@@ -1,6 +1,7 @@
 #include "websocket/message_writer.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/frame_header.h"
@@ -38,6 +39,16 @@ absl::Status MessageWriter::Finish(absl::Span<const uint8_t> piece, Deadline dea
 }
 
 absl::Status MessageWriter::Put(absl::Span<const IoSlice> slices, bool last, Deadline deadline) {
+  if (std::exchange(busy_, true)) {
+    return ErrnoStatus(EBUSY, "another coroutine is writing to the message");
+  }
+  absl::Status status = PutAlone(slices, last, deadline);
+  busy_ = false;
+  return status;
+}
+
+absl::Status MessageWriter::PutAlone(absl::Span<const IoSlice> slices, bool last,
+                                     Deadline deadline) {
   if (finished_) return ErrnoStatus(EINVAL, "the message is finished");
   Utf8Validator text = text_;
   if (type_ == MessageType::kText) {

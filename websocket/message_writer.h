@@ -28,11 +28,15 @@ namespace halfpipe::websocket {
 // Compression, where it is agreed on and not turned off, goes over the whole message; what a piece
 // brings may then stay inside until later ones or the end.
 //
-// Errors are those of Stream::Send(). After ETIMEDOUT, ECANCELED and EINVAL nothing of the piece was
-// sent and the call may be made again, or another one. A compressed piece waits until all before it
-// has been taken below; once it is being compressed it is sent, if need be by way of the tail.
-// EINVAL also: text that cannot be UTF-8 any more (Finish(): that is incomplete); the message is
-// finished.
+// Errors are those of Stream::Send(). After ETIMEDOUT, ECANCELED, EINVAL, EBUSY and a shortage
+// (ENOMEM, ENOBUFS, ...) nothing of the piece was sent and the call may be made again, or another
+// one. A compressed piece waits until all before it has been taken below; once it is being compressed
+// it is sent, if need be by way of the tail.
+//   EINVAL  also: text that cannot be UTF-8 any more (Finish(): that is incomplete); the message is
+//           finished
+//   ENOMEM  also: no memory to compress a piece in, of a message that has begun to be compressed. One
+//           that has not goes as it is.
+//   EBUSY   another coroutine is writing a piece
 //
 // `stream` is borrowed and outlives the writer.
 //
@@ -66,6 +70,7 @@ class MessageWriter {
 
  private:
   absl::Status Put(absl::Span<const IoSlice> slices, bool last, Deadline deadline);
+  absl::Status PutAlone(absl::Span<const IoSlice> slices, bool last, Deadline deadline);
   absl::Status PutLocked(absl::Span<const IoSlice> slices, bool last, Deadline deadline);
   absl::Status PutPlain(absl::Span<const IoSlice> slices, bool last, Deadline deadline);
 
@@ -75,6 +80,7 @@ class MessageWriter {
   Utf8Validator text_;
   uint64_t size_ = 0;
   bool compressed_;
+  bool busy_ = false;
   bool begun_ = false;
   bool finished_ = false;
 };

@@ -438,6 +438,21 @@ TEST_F(MessageWriterTest, SaysWhetherItIsCompressed) {
   server_.reset();
 }
 
+TEST_F(MessageWriterTest, OnePieceAtATime) {
+  Connect({}, {.capacity_bytes = 100});
+  Bundle bundle(&runtime_);
+  MessageWriter writer(client_.get(), MessageType::kText);
+  ASSERT_THAT(bundle.Go([&] {
+    EXPECT_THAT(writer.Write(AsBytes(std::string(300, 'x')), kNever), IsOk());
+    EXPECT_THAT(writer.Finish(AsBytes("y"), kNever), IsOk());
+  }),
+              IsOk());
+  EXPECT_THAT(writer.Write(AsBytes("z"), kNever), IsErrno(EBUSY));
+  EXPECT_THAT(writer.Finish(kNever), IsErrno(EBUSY));
+  EXPECT_EQ(Receive(server_.get()), std::string(300, 'x') + "y");
+  EXPECT_EQ(bundle.Wait(kNever), 0);
+}
+
 // Between its pieces a message is under way, and what compresses it is in use.
 TEST_F(MessageWriterTest, KeepsItsCompressorToTheEnd) {
   Connect(WithDeflate());
