@@ -131,7 +131,8 @@ class Connection {
 
   // Sends a message as soon as the peer takes it, without waiting, and in order with others that
   // are queued. Works in callbacks. What finds no room (ConnectionLimits::send_queue):
-  //   ENOBUFS  it was skipped, or the connection was broken, as `policy` says
+  //   ENOBUFS  it was skipped, or the connection was broken, as `policy` says; so too where there is no
+  //            memory for it to wait
   // Else EPIPE, ECONNRESET and EBADF as Send().
   absl::Status Enqueue(const EncodedMessageRef& message, SlowPolicy policy = SlowPolicy::kClose);
 

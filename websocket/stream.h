@@ -83,13 +83,19 @@ struct CloseInfo {
 //   EPROTO      receive: the peer broke the protocol or a limit; a Close with the right code was
 //               sent (or goes as soon as it can); the status's message names the rule. Final.
 //   ECONNRESET  the connection is broken, or ended without a Close, or failed by EPROTO, or was
-//               given up for a bound in time (Options: dead_after, close_time_max); the message says
+//               given up for a bound in time (Options: dead_after, close_time_max); the message says.
+//               Send: what did not leave in time is above the lower stream's bound for its tail, or
+//               there is no memory to keep it in: the message would be left half said
 //   EMSGSIZE    receive: the message is larger than the memory given; the next receive skips what
 //               is left of it, still checked, and gives the next message
 //   EINVAL      send: text that is not UTF-8; nothing was sent. Receive: a list that wants bytes
 //               which an earlier, interrupted call for this message skipped; the rest of a message
 //               that ReceivePart() has begun, with anything but it or Discard()
-//   ENOMEM      receive: no memory for a message; a Close with 1011 was sent. Final.
+//   ENOMEM      receive: no memory for a message; a Close with 1011 was sent, sends are EPIPE. Final.
+//               Send: no memory to mask a message in (a client's); nothing was sent, the call may be
+//               made again. What cannot be compressed for want of memory is sent as it is.
+//   EMFILE, ENFILE, ENOBUFS, ENOSPC, and ENOMEM while failure() is 0: the system had nothing left to
+//               wait or to transfer with; as ETIMEDOUT
 //   EBADF       Abort() was called
 //
 // Memory: nothing but the object while idle; a message put together for ReceiveView() and what an
@@ -117,7 +123,7 @@ class Stream final : public MessageSocket {
   absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Deadline deadline);
   absl::Status Send(MessageType type, absl::Span<const uint8_t> payload, Deadline deadline);
   absl::Status SendText(absl::string_view text, Deadline deadline);
-  // The same, with a say in whether it is compressed. If there is no memory to, it goes as it is.
+  // The same, with a say in whether it is compressed.
   absl::Status Send(MessageType type, absl::Span<const IoSlice> slices, Compress compress,
                     Deadline deadline);
 
@@ -125,8 +131,9 @@ class Stream final : public MessageSocket {
   // to many (a server's only, whose frames are not masked; EINVAL for a client). Goes out in one
   // gathered write and never waits; may be called anywhere, in callbacks too. Errors:
   //   ETIMEDOUT   nothing was sent: the stream is full, or a sender is at work
-  //   EPIPE, ECONNRESET, EBADF  as Send()
-  // A part that could not leave is in the lower stream's tail, which counts as sent.
+  //   EPIPE, ECONNRESET, EBADF, and shortages (ENOBUFS, ...)  as Send()
+  // A part that could not leave is in the lower stream's tail, which counts as sent. Takes no memory
+  // but for that.
   //
   // `compressed`: the frames are of compressed messages (kRsv1), which the connection must have
   // agreed on (EINVAL), each compressed from an empty window no larger than the connection's. The

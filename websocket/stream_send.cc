@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/container/inlined_vector.h"
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "websocket/core/close_argument_status.h"
@@ -22,6 +21,9 @@ namespace {
 
 // A reply above this leaves by itself: gathering it would save little and cost a copy.
 constexpr size_t kGatherBytesMax = 4096;
+
+// Slices of one write, the header's included: as many as leave by one system call.
+constexpr size_t kPiecesPerWrite = 8;
 
 bool IsUtf8Message(absl::Span<const IoSlice> slices) {
   Utf8Validator text;
@@ -219,19 +221,24 @@ absl::Status Stream::SendFrames(MessageSender* sender, absl::Span<const IoSlice>
   return status;
 }
 
-// Writes header and payload as they are, in one gathered write.
+// Writes header and payload as they are, in one gathered write; a list of many slices in several.
 absl::Status Stream::SendFramePlain(absl::Span<const uint8_t> header, SliceCursor<IoSlice>* payload,
                                     uint64_t size, bool begun, bool more, Deadline deadline) {
-  absl::InlinedVector<IoSlice, 8> slices;
-  slices.emplace_back(header.data(), header.size());
-  while (size > 0) {
-    IoSlice piece = payload->Front();
-    piece.size = static_cast<size_t>(std::min<uint64_t>(piece.size, size));
-    slices.push_back(piece);
-    payload->Advance(piece.size);
-    size -= piece.size;
+  IoSlice pieces[kPiecesPerWrite];
+  pieces[0] = IoSlice(header.data(), header.size());
+  for (size_t count = 1;; count = 0) {
+    for (; size > 0 && count < kPiecesPerWrite; ++count) {
+      IoSlice piece = payload->Front();
+      piece.size = static_cast<size_t>(std::min<uint64_t>(piece.size, size));
+      payload->Advance(piece.size);
+      size -= piece.size;
+      pieces[count] = piece;
+    }
+    absl::Status status =
+        WriteOrFinish(absl::MakeConstSpan(pieces, count), begun, more && size == 0, deadline);
+    if (!status.ok() || size == 0) return status;
+    begun = true;
   }
-  return WriteOrFinish(slices, begun, more, deadline);
 }
 
 // Masks the payload into `scratch` and writes it from there: the caller's memory is not ours to
