@@ -1,13 +1,18 @@
 #include "websocket/stream.h"
 
 #include <cerrno>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
+#include "bytestream/base/io_slice.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
@@ -340,6 +345,63 @@ TEST_F(StreamTest, ASecondReceiverIsBusy) {
   EXPECT_THAT(server_->Detach(1000, "", kNever), IsErrno(EBUSY));
   ASSERT_THAT(client_->SendText("x", kNever), IsOk());
   EXPECT_EQ(bundle.Wait(kNever), 0);
+}
+
+// Whoever is in a receive has the direction alone: a second coroutine is refused, and so is what the
+// receive itself calls. Nothing of that disturbs it.
+TEST_F(StreamTest, EveryReceiveIsRefusedInsideAnother) {
+  char memory[10];
+  const IoSpan list(memory, sizeof(memory));
+  const auto slices = absl::MakeConstSpan(&list, 1);
+  const auto expect_busy = [&] {
+    EXPECT_TRUE(server_->receiver_busy());
+    EXPECT_THAT(server_->Receive(slices, kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->ReceiveMessage(slices, kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->ReceiveView(kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->ReceivePart(absl::MakeSpan(reinterpret_cast<uint8_t*>(memory), 1), kNever),
+                IsErrno(EBUSY));
+    EXPECT_THAT(server_->ReceivePartView(kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->Discard(kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->Detach(1000, "", kNever), IsErrno(EBUSY));
+    EXPECT_THAT(server_->Close(1000, "", kNever), IsErrno(EBUSY));
+  };
+  using Receive = std::function<int(Deadline)>;
+  const Receive receives[] = {
+      [&](Deadline deadline) { return StatusErrno(server_->Receive(slices, deadline).status()); },
+      [&](Deadline deadline) { return StatusErrno(server_->ReceiveView(deadline).status()); },
+      [&](Deadline deadline) { return StatusErrno(server_->ReceivePartView(deadline).status()); },
+      [&](Deadline deadline) { return StatusErrno(server_->Discard(deadline).status()); }};
+  for (const Receive& receive : receives) {
+    Connect();
+    int calls = 0;
+    server_->OnPong([&](absl::Span<const uint8_t>) {
+      ++calls;
+      expect_busy();
+    });
+    Bundle bundle(&runtime_);
+    ASSERT_THAT(bundle.Go([&] { EXPECT_EQ(receive(kNever), 0); }), IsOk());
+    expect_busy();
+    ASSERT_THAT(server_->Ping({}, kNever), IsOk());
+    EXPECT_THAT(client_->ReceiveView(Deadline::Immediately()), IsErrno(ETIMEDOUT));
+    ASSERT_THAT(client_->SendText("x", kNever), IsOk());
+    EXPECT_EQ(bundle.Wait(kNever), 0);
+    EXPECT_EQ(calls, 1);
+    EXPECT_FALSE(server_->receiver_busy());
+    // Whatever a receive has come to, it has given the direction back.
+    EXPECT_EQ(receive(Deadline::Immediately()), ETIMEDOUT);
+    EXPECT_FALSE(server_->receiver_busy());
+    ASSERT_THAT(client_->SendText(std::string(11, 'x'), kNever), IsOk());
+    const int fits = receive(Deadline::Immediately());
+    EXPECT_TRUE(fits == 0 || fits == EMSGSIZE) << fits;
+    EXPECT_FALSE(server_->receiver_busy());
+    client_->lower()->Abort();
+    EXPECT_EQ(receive(kNever), ECONNRESET);
+    EXPECT_FALSE(server_->receiver_busy());
+    EXPECT_EQ(receive(kNever), ECONNRESET);
+    server_->Abort();
+    EXPECT_EQ(receive(kNever), EBADF);
+    EXPECT_FALSE(server_->receiver_busy());
+  }
 }
 
 TEST_F(StreamTest, AbortWakesEverybody) {
