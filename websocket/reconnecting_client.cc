@@ -1,5 +1,6 @@
 #include "websocket/reconnecting_client.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -15,7 +16,8 @@ namespace halfpipe::websocket {
 // A connection and those that use it; the last one to leave destroys it.
 struct ReconnectingClient::Live {
   std::unique_ptr<Stream> stream;
-  int users = 1;  // Run() is the first
+  Bundle* closing;  // of a Close that waits for its turn; as long as it is live_
+  int users = 1;    // Run() is the first
 };
 
 ReconnectingClient::ReconnectingClient(Runtime* runtime, std::string url,
@@ -47,7 +49,10 @@ absl::Status ReconnectingClient::Run() {
     std::unique_ptr<Stream> stream;
     ConnectionEnd end;
     absl::Status status = Attempt(&stream, &end);
-    if (status.ok()) {
+    if (status.ok() && closed_.HasBeenNotified()) {
+      // Close() came between the end of the attempt's coroutine and here.
+      static_cast<void>(stream->Close(close_code_, close_reason_, closing_deadline_));
+    } else if (status.ok()) {
       end = Converse(std::move(stream));
       status = ErrnoStatus(ECONNRESET, "the connection has ended");
     }
@@ -99,7 +104,8 @@ absl::Status ReconnectingClient::Attempt(std::unique_ptr<Stream>* stream, Connec
 // The life of one connection.
 ConnectionEnd ReconnectingClient::Converse(std::unique_ptr<Stream> stream) {
   const int64_t began = runtime_->clock().NowNanos();
-  Live* const live = live_ = new Live{std::move(stream)};
+  Bundle closing(runtime_);
+  Live* const live = live_ = new Live{std::move(stream), &closing};
   if (handlers_.on_open) handlers_.on_open(*live->stream);
   ConnectionEnd end;
   for (;;) {
@@ -117,13 +123,16 @@ ConnectionEnd ReconnectingClient::Converse(std::unique_ptr<Stream> stream) {
     break;
   }
   live_ = nullptr;
+  closing_timer_.Cancel();
   end.lasted = absl::Nanoseconds(runtime_->clock().NowNanos() - began);
   // Nothing waits for senders: those inside come out when it is closed.
   if (!live->stream->sender_busy() && live->stream->peer_close().has_value()) {
     static_cast<void>(live->stream->Close(close_code_ != 0 ? close_code_ : kCloseNormal,
-                                          close_reason_, Deadline::In(close_time_)));
+                                          close_reason_,
+                                          std::min(closing_deadline_, Deadline::In(close_time_))));
   }
   live->stream->Abort();
+  closing.CancelAndJoin();
   Leave(live);
   return end;
 }
@@ -152,17 +161,28 @@ absl::Status ReconnectingClient::Close(int code, absl::string_view reason) {
   if (closed_.HasBeenNotified()) return absl::OkStatus();
   close_code_ = code;
   close_reason_ = std::string(reason);
+  closing_deadline_ = Deadline::In(close_time_);
   closed_.Notify();
   if (attempt_ != nullptr) attempt_->Cancel();
-  if (live_ == nullptr) return absl::OkStatus();
-  // The peer's answer ends Converse(); or the end of its time does.
-  absl::Status status;
-  {
-    NoWaitScope no_wait(runtime_);
-    status = live_->stream->Done(code, reason, Deadline::Immediately());
-  }
-  closing_timer_.Set(status.ok() ? Deadline::In(close_time_) : Deadline::Immediately());
+  if (live_ != nullptr) SendClose();
   return absl::OkStatus();
+}
+
+// The peer's answer ends Converse(); or the end of its time does.
+void ReconnectingClient::SendClose() {
+  closing_timer_.Set(closing_deadline_);
+  NoWaitScope no_wait(runtime_);
+  Stream* const stream = live_->stream.get();
+  absl::Status status = stream->Done(close_code_, close_reason_, Deadline::Immediately());
+  if (StatusErrno(status) == ETIMEDOUT) {
+    // Behind a message under way, which it is not to cut.
+    const auto close = [this, stream] {
+      static_cast<void>(stream->Done(close_code_, close_reason_, closing_deadline_));
+    };
+    status = ErrnoStatus(live_->closing->StartLater(close, "close"), "no coroutine to close in");
+  }
+  // EPIPE: a Close has gone out already, and may still be answered.
+  if (!status.ok() && StatusErrno(status) != EPIPE) closing_timer_.Set(Deadline::Immediately());
 }
 
 }  // namespace halfpipe::websocket

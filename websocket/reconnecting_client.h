@@ -59,7 +59,9 @@ class ReconnectingClient {
   ReconnectingClient(const ReconnectingClient&) = delete;
   ReconnectingClient& operator=(const ReconnectingClient&) = delete;
 
-  // How long an attempt may take, all of its way; and the closing handshake at the end.
+  // How long an attempt may take, all of its way; and the end of a connection, from Close() or the
+  // peer's Close on: a closing handshake that takes longer is broken off. 30 and 5 seconds by default.
+  // (ClientOptions::stream.close_time_max bounds the part behind the peer's Close besides.)
   void set_connect_time(absl::Duration time) { connect_time_ = time; }
   void set_close_time(absl::Duration time) { close_time_ = time; }
 
@@ -76,8 +78,8 @@ class ReconnectingClient {
   absl::Status Send(MessageType type, absl::Span<const uint8_t> payload, Deadline deadline);
   absl::Status SendText(absl::string_view text, Deadline deadline);
 
-  // Ends it for good: Run() closes the connection with this and returns, or stops connecting or
-  // pausing. Never waits. EINVAL and EMSGSIZE as Stream::Done().
+  // Ends it for good: Run() closes the connection with this, behind what is being sent, and returns,
+  // or stops connecting or pausing. Never waits. EINVAL and EMSGSIZE as Stream::Done().
   absl::Status Close(int code, absl::string_view reason);
 
   bool connected() const { return live_ != nullptr; }
@@ -89,6 +91,7 @@ class ReconnectingClient {
 
   absl::Status Attempt(std::unique_ptr<Stream>* stream, ConnectionEnd* end);
   ConnectionEnd Converse(std::unique_ptr<Stream> stream);
+  void SendClose();
   static void Leave(Live* live);
 
   Runtime* const runtime_;
@@ -102,6 +105,7 @@ class ReconnectingClient {
   Bundle* attempt_ = nullptr;  // while there is an attempt
   Notification closed_;
   CallbackTimer closing_timer_;
+  Deadline closing_deadline_ = Deadline::Never();  // from Close() on
   int close_code_ = 0;
   std::string close_reason_;
   bool running_ = false;
