@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/fd_stream.h"
@@ -20,51 +19,26 @@
 namespace halfpipe::websocket {
 namespace {
 
-constexpr absl::string_view kUnixScheme = "ws+unix:";
-
 BytestreamPtr Owned(std::unique_ptr<FdStream> stream) { return BytestreamPtr(stream.release()); }
 
 }  // namespace
-
-// What a URL asks for.
-struct Client::Target {
-  std::string unix_path;  // empty: by host and port
-  std::string host;       // without brackets
-  uint16_t port = 0;
-  bool secure = false;
-  std::string host_field;
-  std::string resource;
-};
 
 Client::Client(Runtime* runtime, ClientOptions options)
     : runtime_(runtime), options_(std::move(options)) {}
 
 Client::~Client() = default;
 
-bool Client::ParseTarget(absl::string_view url, Target* target) {
-  if (absl::StartsWith(url, kUnixScheme)) {
-    const absl::string_view rest = url.substr(kUnixScheme.size());
-    const size_t colon = rest.find(':');
-    target->unix_path = std::string(rest.substr(0, colon));
-    target->host_field = "localhost";
-    target->resource = colon == absl::string_view::npos ? "/" : std::string(rest.substr(colon + 1));
-    return !target->unix_path.empty() && absl::StartsWith(target->resource, "/");
-  }
-  http::Url parsed;
-  if (http::ParseUrl(url, &parsed) != http::UrlError::kNone) return false;
-  if (parsed.scheme != http::Scheme::kWs && parsed.scheme != http::Scheme::kWss) return false;
-  target->host = std::string(parsed.authority.host);
-  target->port = parsed.port();
-  target->secure = parsed.secure();
-  target->host_field = http::HostField(parsed);
-  target->resource = http::RequestTarget(parsed);
-  return true;
-}
-
 absl::Status Client::CheckOptions() const {
   // Compression too, though only an agreement makes the stream look at it.
-  if (IsValid(options_.stream) && IsValid(options_.stream.deflate)) return absl::OkStatus();
-  return ErrnoStatus(EINVAL, "options of the stream are out of range");
+  if (!IsValid(options_.stream) || !IsValid(options_.stream.deflate)) {
+    return ErrnoStatus(EINVAL, "options of the stream are out of range");
+  }
+  // A head is read in place.
+  if (options_.http.head_bytes_max > Bytestream::kPeekMax) {
+    return ErrnoStatus(EINVAL, "head_bytes_max exceeds a read buffer");
+  }
+  if (options_.redirects_max < 0) return ErrnoStatus(EINVAL, "redirects_max is below 0");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, Deadline deadline) {
@@ -73,21 +47,19 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, D
   if (absl::Status status = CheckOptions(); !status.ok()) return status;
   http::RedirectChain chain(url, options_.redirects_max);
   for (;;) {
-    Target target;
-    if (!ParseTarget(chain.url(), &target)) {
-      return ErrnoStatus(EINVAL, "not a URL of a WebSocket");
-    }
-    absl::StatusOr<BytestreamPtr> lower = Dial(target, deadline);
+    const absl::StatusOr<ClientUrl> target = ParseClientUrl(chain.url());
+    if (!target.ok()) return target.status();
+    response_.step = ClientStep::kDial;
+    absl::StatusOr<BytestreamPtr> lower = Dial(*target, deadline);
     if (!lower.ok()) return lower.status();
-    response_.connected = true;
     std::string location;
     absl::StatusOr<std::unique_ptr<Stream>> stream =
-        Ask(*std::move(lower), target, chain.credentials_allowed(), &location, deadline);
+        Ask(*std::move(lower), *target, chain.credentials_allowed(), &location, deadline);
     // Cancelled while the redirect's content came, say: nothing is asked any more.
     const bool redirected = StatusErrno(stream.status()) == EACCES && !location.empty();
     if (!redirected || options_.redirects_max == 0) return stream;
     // A Unix socket has no origin to go on from.
-    const http::RedirectError error = target.unix_path.empty()
+    const http::RedirectError error = target->unix_path.empty()
                                           ? chain.Follow(response_.status, location)
                                           : http::RedirectError::kBadScheme;
     if (error != http::RedirectError::kNone) {
@@ -106,15 +78,14 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::ConnectOver(BytestreamPtr lower,
                                                             Deadline deadline) {
   response_ = ClientResponse();
   response_.url = std::string(url);
-  response_.connected = true;
   if (absl::Status status = CheckOptions(); !status.ok()) return status;
-  Target target;
-  if (!ParseTarget(url, &target)) return ErrnoStatus(EINVAL, "not a URL of a WebSocket");
+  const absl::StatusOr<ClientUrl> target = ParseClientUrl(url);
+  if (!target.ok()) return target.status();
   std::string location;
-  return Ask(std::move(lower), target, /*credentials=*/true, &location, deadline);
+  return Ask(std::move(lower), *target, /*credentials=*/true, &location, deadline);
 }
 
-absl::StatusOr<BytestreamPtr> Client::Dial(const Target& target, Deadline deadline) {
+absl::StatusOr<BytestreamPtr> Client::Dial(const ClientUrl& target, Deadline deadline) {
   if (!target.unix_path.empty()) {
     absl::StatusOr<std::unique_ptr<FdStream>> stream =
         UnixConnect(runtime_, target.unix_path, deadline);
@@ -129,11 +100,12 @@ absl::StatusOr<BytestreamPtr> Client::Dial(const Target& target, Deadline deadli
   return Owned(*std::move(stream));
 }
 
-absl::StatusOr<BytestreamPtr> Client::DialProxy(const Target& target, Deadline deadline) {
+absl::StatusOr<BytestreamPtr> Client::DialProxy(const ClientUrl& target, Deadline deadline) {
   const ClientProxy& proxy = *options_.proxy;
   absl::StatusOr<std::unique_ptr<FdStream>> stream =
       TcpConnectByName(runtime_, proxy.host, proxy.port, deadline);
   if (!stream.ok()) return stream.status();
+  response_.step = ClientStep::kProxy;
   std::optional<Socks5Credentials> credentials;
   if (!proxy.user.empty()) credentials = {proxy.user, proxy.password};
   absl::Status status =
@@ -142,7 +114,7 @@ absl::StatusOr<BytestreamPtr> Client::DialProxy(const Target& target, Deadline d
   return Owned(*std::move(stream));
 }
 
-absl::StatusOr<BytestreamPtr> Client::AddTls(BytestreamPtr lower, const Target& target,
+absl::StatusOr<BytestreamPtr> Client::AddTls(BytestreamPtr lower, const ClientUrl& target,
                                              Deadline deadline) {
   const TlsContext* context = options_.tls;
   if (context == nullptr && system_roots_ == nullptr) {
@@ -165,14 +137,16 @@ absl::StatusOr<BytestreamPtr> Client::AddTls(BytestreamPtr lower, const Target& 
 }
 
 // TLS and the opening handshake on a connection.
-absl::StatusOr<std::unique_ptr<Stream>> Client::Ask(BytestreamPtr lower, const Target& target,
+absl::StatusOr<std::unique_ptr<Stream>> Client::Ask(BytestreamPtr lower, const ClientUrl& target,
                                                     bool credentials, std::string* location,
                                                     Deadline deadline) {
   if (target.secure) {
+    response_.step = ClientStep::kTls;
     absl::StatusOr<BytestreamPtr> tls = AddTls(std::move(lower), target, deadline);
     if (!tls.ok()) return tls.status();
     lower = *std::move(tls);
   }
+  response_.step = ClientStep::kUpgrade;
   const std::vector<absl::string_view> subprotocols(options_.subprotocols.begin(),
                                                     options_.subprotocols.end());
   std::vector<http::Field> fields;
@@ -212,6 +186,7 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Ask(BytestreamPtr lower, const T
     *location = std::move(result.location);
     return status;
   }
+  response_.step = ClientStep::kOpen;
   return std::make_unique<Stream>(runtime_, std::move(lower),
                                   StreamOptions(request, result, options_.stream));
 }

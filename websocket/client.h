@@ -20,7 +20,7 @@
 #include "bytestream/tls/tls_context.h"
 #include "http/core/limits.h"
 #include "http/core/response.h"
-#include "http/core/url.h"
+#include "websocket/client_url.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
@@ -74,25 +74,39 @@ struct ClientOptions {
   absl::Duration refusal_time = absl::Seconds(5);
 };
 
+// The parts of a client's way, in their order.
+enum class ClientStep : uint8_t {
+  kPrepare,  // the URL and the options; nobody has been asked for anything
+  kDial,     // name, address and socket, of the proxy if there is one; or `dial`
+  kProxy,    // the proxy is there, and is to connect
+  kTls,      // there is a connection to the server; certificates
+  kUpgrade,  // the opening handshake, and redirects
+  kOpen,     // the end: there is a Stream
+};
+
 // What the last Connect() came to.
 struct ClientResponse {
   std::string url;  // the last one that was asked
   int redirects = 0;
-  bool connected = false;  // there was a connection to that server, below TLS
-  int status = 0;          // of the final response there; 0 if none came
+  // Where on the way to it that ended: the part that failed, or kOpen.
+  ClientStep step = ClientStep::kPrepare;
+  int status = 0;  // of the final response there; 0 if none came
   std::vector<http::OwnedField> fields;
   std::string body;  // of a refusal
   bool body_complete = false;
   // Of a 101:
   std::string subprotocol;
   std::optional<DeflateParams> deflate;
+
+  // Whether there was a connection to that server, below TLS.
+  bool connected() const { return step >= ClientStep::kTls; }
 };
 
 // Connects by URL: name, addresses (Happy Eyeballs, RFC 8305), proxy, TLS, opening handshake and
 // redirects under one deadline. Belongs to the thread of its runtime; one Connect() at a time.
 //
-// URLs are ws, wss, and ws+unix:PATH:RESOURCE for a Unix socket, as in "ws+unix:/run/app.sock:/chat"
-// (the path is one without a colon; "/" is asked for if there is no resource).
+// URLs are ws, wss, and ws+unix:PATH[:RESOURCE] for a Unix socket, as in
+// "ws+unix:/run/app.sock:/chat"; see client_url.h.
 //
 // Example:
 //   Client client(&runtime);
@@ -107,15 +121,21 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // A new connection. On failure nothing is left of it.
+  // A new connection. On failure nothing is left of it, and response().step tells how far it came.
   //   EINVAL       not such a URL, or options that are out of range or not to be sent
   //   EADDRNOTAVAIL, EHOSTUNREACH, ECONNREFUSED, ...  as TcpConnectByName(), UnixConnect() and
   //                Socks5ConnectByName(), or what `dial` gives
-  //   EACCES       the server refused, or redirected to where it is not followed: response() has
-  //                what it said; or a certificate or the proxy is the reason
-  //   EPROTO       the other side speaks no WebSocket
+  //   EACCES       by response().step:
+  //                kDial     the system does not let us, as connect(2) says: a Unix socket that is
+  //                          not for this user, say
+  //                kProxy    the proxy does not
+  //                kTls      a certificate is refused, the server's by us or ours by it
+  //                kUpgrade  the server refused, or redirected to where it is not followed:
+  //                          response() has what it said
+  //   EPROTO       the other side speaks no WebSocket, or no TLS
   //   ECONNRESET   it broke or ended before the handshake did
-  //   ETIMEDOUT, ECANCELED, ENOMEM, EMFILE
+  //   ETIMEDOUT, ECANCELED, ENOMEM, EMFILE. Where memory fails inside OpenSSL see
+  //                TlsStream::Handshake()
   absl::StatusOr<std::unique_ptr<Stream>> Connect(absl::string_view url, Deadline deadline);
 
   // The same on a connection that is there already, below TLS if `url` asks for that. Redirects are
@@ -129,15 +149,12 @@ class Client {
   Runtime* runtime() const { return runtime_; }
 
  private:
-  struct Target;
-
-  static bool ParseTarget(absl::string_view url, Target* target);
-  absl::StatusOr<BytestreamPtr> Dial(const Target& target, Deadline deadline);
+  absl::StatusOr<BytestreamPtr> Dial(const ClientUrl& target, Deadline deadline);
   absl::Status CheckOptions() const;
-  absl::StatusOr<BytestreamPtr> DialProxy(const Target& target, Deadline deadline);
-  absl::StatusOr<BytestreamPtr> AddTls(BytestreamPtr lower, const Target& target,
+  absl::StatusOr<BytestreamPtr> DialProxy(const ClientUrl& target, Deadline deadline);
+  absl::StatusOr<BytestreamPtr> AddTls(BytestreamPtr lower, const ClientUrl& target,
                                        Deadline deadline);
-  absl::StatusOr<std::unique_ptr<Stream>> Ask(BytestreamPtr lower, const Target& target,
+  absl::StatusOr<std::unique_ptr<Stream>> Ask(BytestreamPtr lower, const ClientUrl& target,
                                               bool credentials, std::string* location,
                                               Deadline deadline);
 

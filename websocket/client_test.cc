@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "bytestream/net/pair.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/proxy/socks5.h"
+#include "bytestream/proxy/socks5_codec.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/sim_clock.h"
@@ -133,7 +135,7 @@ TEST_F(ClientTest, UrlsThatAreNone) {
   Client client(&runtime_, net_.Options());
   for (const char* url :
        {"", "a.example", "http://a.example/", "https://a.example/", "ws://", "ws://u:p@a.example/",
-        "ws://a.example/#x", "ws://a.example:0/", "ws+unix:", "ws+unix::/x", "ws+unix:/x:y"}) {
+        "ws://a.example/#x", "ws://a.example:0/", "ws+unix:", "ws+unix::/x", "ws+unix:/x:/#y"}) {
     EXPECT_EQ(StatusErrno(client.Connect(url, Soon()).status()), EINVAL) << url;
   }
   EXPECT_THAT(net_.dialled, IsEmpty());
@@ -175,7 +177,7 @@ TEST_F(ClientTest, ARefusalIsHandedOn) {
   net_.Add("a.example", &server);
   Client client(&runtime_, net_.Options());
   EXPECT_EQ(StatusErrno(client.Connect("ws://a.example/", Soon()).status()), EACCES);
-  EXPECT_TRUE(client.response().connected);
+  EXPECT_TRUE(client.response().connected());
   EXPECT_EQ(client.response().status, 429);
   EXPECT_EQ(client.response().body, "slow down");
   EXPECT_TRUE(client.response().body_complete);
@@ -183,7 +185,7 @@ TEST_F(ClientTest, ARefusalIsHandedOn) {
   ASSERT_NE(retry_after, nullptr);
   EXPECT_EQ(*retry_after, "7");
   EXPECT_EQ(StatusErrno(client.Connect("ws://b.example/", Soon()).status()), ECONNREFUSED);
-  EXPECT_FALSE(client.response().connected);
+  EXPECT_FALSE(client.response().connected());
   EXPECT_EQ(client.response().status, 0);
 }
 
@@ -302,8 +304,39 @@ TEST_F(ClientTest, TlsAndNoWayBackFromIt) {
   EXPECT_THAT(net_.dialled, ElementsAre("localhost:443"));
   EXPECT_EQ(StatusErrno(client.Connect("wss://localhost/down", Soon()).status()), EACCES);
   EXPECT_EQ(net_.dialled.size(), 2u) << "not without TLS";
-  EXPECT_EQ(StatusErrno(client.Connect("wss://wrong.example/", Soon()).status()), EACCES);
+  // Refused by us, and it can be told from a refusal by the server.
+  const auto wrong = client.Connect("wss://wrong.example/", Soon());
+  EXPECT_EQ(StatusErrno(wrong.status()), EACCES);
+  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("certificate is refused"));
+  EXPECT_EQ(client.response().step, ClientStep::kTls);
+  EXPECT_TRUE(client.response().connected());
   EXPECT_EQ(client.response().status, 0);
+}
+
+// Without a context of the caller's the system's roots are trusted, and no others.
+TEST_F(ClientTest, TheSystemsRoots) {
+  const TestCerts& certs = TestCerts::Get();
+  TlsServerOptions server_options;
+  server_options.identity.certificates.text = certs.server.certificate;
+  server_options.identity.key.text = certs.server.key;
+  auto server_tls = TlsContext::ForServer(server_options);
+  ASSERT_TRUE(server_tls.ok());
+  Server server(&runtime_, {});
+  server.Handle("/", EchoHandler());
+  ASSERT_TRUE(server.Start().ok());
+  net_.Add("localhost", &server, server_tls->get());
+  // Where OpenSSL looks for them.
+  for (const bool trusted : {true, false}) {
+    const std::string& roots = trusted ? certs.ca.certificate : certs.other_ca.certificate;
+    ASSERT_EQ(setenv("SSL_CERT_FILE", WriteTestFile("roots.pem", roots).c_str(), 1), 0);
+    Client client(&runtime_, net_.Options());
+    for (int i = 0; i < 2; ++i) {
+      auto stream = client.Connect("wss://localhost/", Soon());
+      EXPECT_EQ(StatusErrno(stream.status()), trusted ? 0 : EACCES) << stream.status();
+      EXPECT_EQ(client.response().step, trusted ? ClientStep::kOpen : ClientStep::kTls);
+    }
+  }
+  unsetenv("SSL_CERT_FILE");
 }
 
 // Who is cancelled while a redirect's content comes connects nowhere any more.
@@ -479,6 +512,44 @@ TEST(ClientSocketTest, UnixAndProxy) {
   }
   EXPECT_EQ(asked, "me/secret@far.example:77");
   EXPECT_EQ(proxy.Wait(Soon()), 0);
+}
+
+// A proxy that is not there, one that says no, and one that cannot get there.
+TEST(ClientSocketTest, ProxiesThatDoNotConnect) {
+  FdLeakCheck leaks;
+  Runtime runtime;
+  IpAddress address = IpAddress::Loopback(IpFamily::kIpv4, 0);
+  const auto fd = TcpListenFd(&address, TcpListenOptions());
+  ASSERT_TRUE(fd.ok());
+  ClientOptions options;
+  options.proxy = {.host = "127.0.0.1", .port = address.port(), .user = "me", .password = "bad"};
+  Client client(&runtime, std::move(options));
+  Bundle bundle(&runtime);
+  bool known = false;
+  {
+    Listener listener(&runtime, *fd);
+    const auto refuse = [&] {
+      const auto accepted = listener.Accept(Soon());
+      ASSERT_TRUE(accepted.ok());
+      FdStream stream(&runtime, *accepted);
+      const auto check = [&](absl::string_view, absl::string_view) { return known; };
+      if (!Socks5Accept(&stream, check, Soon()).ok()) return;
+      const auto request = Socks5ReadRequest(&stream, Soon());
+      ASSERT_TRUE(request.ok());
+      EXPECT_TRUE(
+          Socks5SendReply(&stream, kSocks5ReplyHostUnreachable, request->address, Soon()).ok());
+    };
+    for (const int error : {EACCES, EHOSTUNREACH}) {
+      known = error != EACCES;
+      ASSERT_TRUE(bundle.Go(refuse).ok());
+      EXPECT_EQ(StatusErrno(client.Connect("ws://far.example/", Soon()).status()), error);
+      EXPECT_EQ(client.response().step, ClientStep::kProxy);
+      EXPECT_FALSE(client.response().connected());
+      EXPECT_EQ(bundle.Wait(Soon()), 0);
+    }
+  }
+  EXPECT_EQ(StatusErrno(client.Connect("ws://far.example/", Soon()).status()), ECONNREFUSED);
+  EXPECT_EQ(client.response().step, ClientStep::kDial);
 }
 
 }  // namespace

@@ -7,12 +7,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "bytestream/base/errno_status.h"
-#include "http/core/url.h"
 #include "tools/wsecho/deflate_flags.h"
 #include "tools/wsecho/flags.h"
+#include "websocket/client_url.h"
 #include "websocket/core/close_code.h"
+#include "websocket/core/frame_header.h"
 
 namespace halfpipe::tools {
 namespace {
@@ -73,28 +73,11 @@ absl::Status ParseClose(absl::string_view text, Options* options) {
 
 }  // namespace
 
-absl::StatusOr<Destination> ParseDestination(absl::string_view text) {
-  Destination destination;
-  absl::string_view rest = text;
-  static_cast<void>(absl::ConsumePrefix(&rest, "ws+"));
-  if (absl::StartsWith(rest, "unix:")) {
-    const std::optional<Endpoint> endpoint = ParseEndpoint(rest);
-    if (!endpoint.has_value()) {
-      return ErrnoStatus(EINVAL, "the path of a Unix socket has 1..107 bytes");
-    }
-    destination.unix_path = endpoint->unix_path;
-    return destination;
-  }
-  http::Url url;
-  const http::UrlError error = http::ParseUrl(text, &url);
-  if (error != http::UrlError::kNone) {
-    return ErrnoStatus(EINVAL, absl::StrCat("the URL is none: ", http::UrlErrorText(error)));
-  }
-  if (url.scheme != http::Scheme::kWs && url.scheme != http::Scheme::kWss) {
-    return ErrnoStatus(EINVAL, "the URL is to begin with ws: or wss:");
-  }
-  destination.url = http::UrlText(url);
-  return destination;
+absl::StatusOr<std::string> ParseUrl(absl::string_view text) {
+  std::string url = absl::StrCat(absl::StartsWith(text, "unix:") ? "ws+" : "", text);
+  const absl::StatusOr<websocket::ClientUrl> parsed = websocket::ParseClientUrl(url);
+  if (!parsed.ok()) return parsed.status();
+  return url;
 }
 
 absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) {
@@ -106,14 +89,18 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
     return ErrnoStatus(EINVAL, "one URL is needed, or --listen=ADDRESS:PORT without one");
   }
   if (raw.listen.empty()) {
-    absl::StatusOr<Destination> destination = ParseDestination(others.front());
-    if (!destination.ok()) return destination.status();
-    raw.options.destination = *destination;
+    absl::StatusOr<std::string> url = ParseUrl(others.front());
+    if (!url.ok()) return url.status();
+    raw.options.url = *std::move(url);
   } else {
     raw.options.listen = ParseEndpoint(raw.listen);
     if (!raw.options.listen.has_value()) {
       return ErrnoStatus(EINVAL, "--listen needs ADDRESS:PORT or unix:PATH");
     }
+  }
+  if (raw.options.message_bytes_max > websocket::kMaxFramePayload) {
+    return ErrnoStatus(EINVAL,
+                       absl::StrCat("--message_bytes_max is 0..", websocket::kMaxFramePayload));
   }
   if (!raw.close.empty()) {
     if (absl::Status status = ParseClose(raw.close, &raw.options); !status.ok()) return status;
@@ -135,7 +122,9 @@ std::string HelpText() {
   return absl::StrCat(
       "wscat URL\nwscat --listen=ADDRESS:PORT\n\n"
       "Sends lines of standard input as WebSocket messages, and writes messages as lines of\n"
-      "standard output. URL: ws://HOST[:PORT]/PATH, the same with wss, or unix:PATH.\n\n",
+      "standard output. URL: ws://HOST[:PORT][/PATH][?QUERY], the same with wss, or for a Unix\n"
+      "socket ws+unix:PATH[:RESOURCE], where RESOURCE begins with / and the ws+ may be left "
+      "out.\n\n",
       Declare(&raw).Help());
 }
 

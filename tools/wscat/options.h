@@ -14,17 +14,11 @@
 
 namespace halfpipe::tools {
 
-// Whom wscat connects to: one of the two is not empty.
-struct Destination {
-  std::string unix_path;  // A Unix socket.
-  std::string url;        // "ws:" or "wss:".
-};
-
 // What the arguments of wscat say.
 struct Options {
   bool help = false;
   // One of the two, unless `help`.
-  std::optional<Destination> destination;
+  std::string url;  // As websocket::Client takes it.
   std::optional<Endpoint> listen;
 
   bool echo = false;
@@ -38,9 +32,9 @@ struct Options {
   std::string trust_file;  // Empty: the system's roots.
 };
 
-// "ws://HOST[:PORT][/PATH][?QUERY]", the same with "wss:", "unix:PATH" or "ws+unix:PATH". EINVAL with
-// a line for people: any other text.
-absl::StatusOr<Destination> ParseDestination(absl::string_view text);
+// What websocket::ParseClientUrl() reads, whose "ws+" may be left out before "unix:". EINVAL with a
+// line for people: any other text.
+absl::StatusOr<std::string> ParseUrl(absl::string_view text);
 
 // The arguments without the program's name. EINVAL: a line for people. Pure.
 absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments);

@@ -14,40 +14,46 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(ParseDestinationTest, Urls) {
-  for (const auto& [text, url] : std::vector<std::pair<const char*, const char*>>{
-           {"ws://example.org", "ws://example.org/"},
-           {"WS://[::1]:8080/a/b?c=d", "ws://[::1]:8080/a/b?c=d"},
-           {"wss://example.org:443/", "wss://example.org/"}}) {
-    const absl::StatusOr<Destination> destination = ParseDestination(text);
-    ASSERT_TRUE(destination.ok()) << text;
-    EXPECT_EQ(destination->url, url);
-    EXPECT_EQ(destination->unix_path, "");
+std::string UrlOf(const char* text) {
+  const absl::StatusOr<std::string> url = ParseUrl(text);
+  return url.ok() ? *url : "none";
+}
+
+TEST(ParseUrlTest, Urls) {
+  for (const char* text : {"ws://example.org", "WS://[::1]:8080/a/b?c=d", "wss://example.org:443/",
+                           "ws+unix:/run/echo", "ws+unix:/run/echo:/chat"}) {
+    EXPECT_EQ(UrlOf(text), text);
   }
 }
 
-TEST(ParseDestinationTest, UnixSockets) {
-  for (const char* text : {"unix:/run/echo", "ws+unix:/run/echo"}) {
-    const absl::StatusOr<Destination> destination = ParseDestination(text);
-    ASSERT_TRUE(destination.ok()) << text;
-    EXPECT_EQ(destination->unix_path, "/run/echo");
-    EXPECT_EQ(destination->url, "");
-  }
-  EXPECT_EQ(StatusErrno(ParseDestination("unix:").status()), EINVAL);
+// As one says where to listen.
+TEST(ParseUrlTest, UnixSocketsForShort) {
+  EXPECT_EQ(UrlOf("unix:/run/echo"), "ws+unix:/run/echo");
+  EXPECT_EQ(UrlOf("unix:/run/echo:/chat?a"), "ws+unix:/run/echo:/chat?a");
+  EXPECT_EQ(UrlOf("unix:"), "none");
 }
 
-TEST(ParseDestinationTest, RefusesOthers) {
+// What a program says that it listens on can be connected to.
+TEST(ParseUrlTest, UrlsOfEndpoints) {
+  for (const char* text :
+       {"127.0.0.1:8080", "[::1]:1", "unix:/run/echo", "unix:echo:1", "unix:@name"}) {
+    const std::string url = EndpointUrl(*ParseEndpoint(text));
+    EXPECT_EQ(UrlOf(url.c_str()), url);
+  }
+}
+
+TEST(ParseUrlTest, RefusesOthers) {
   for (const char* text :
        {"", "example.org", "http://example.org/", "https://example.org/", "ws://", "ws://a b/",
-        "ws://host:0/", "ws://host/#part", "ws://user@host/", "ws+ws://host/"}) {
-    EXPECT_EQ(StatusErrno(ParseDestination(text).status()), EINVAL) << text;
+        "ws://host:0/", "ws://host/#part", "ws://user@host/", "ws+ws://host/", "/run/echo"}) {
+    EXPECT_EQ(StatusErrno(ParseUrl(text).status()), EINVAL) << text;
   }
 }
 
 TEST(ParseOptionsTest, Defaults) {
   const absl::StatusOr<Options> options = ParseOptions({"ws://localhost:1/"});
   ASSERT_TRUE(options.ok());
-  EXPECT_TRUE(options->destination.has_value());
+  EXPECT_EQ(options->url, "ws://localhost:1/");
   EXPECT_FALSE(options->listen.has_value());
   EXPECT_FALSE(options->echo || options->binary || options->ping || options->help);
   EXPECT_EQ(options->close_code, 1000);
@@ -60,7 +66,7 @@ TEST(ParseOptionsTest, Everything) {
       ParseOptions({"--listen=127.0.0.1:0", "--echo", "--binary", "--ping", "--close=3001,a, b",
                     "--message_bytes_max=10"});
   ASSERT_TRUE(options.ok());
-  EXPECT_FALSE(options->destination.has_value());
+  EXPECT_EQ(options->url, "");
   ASSERT_TRUE(options->listen.has_value());
   EXPECT_EQ(EndpointUrl(*options->listen), "ws://127.0.0.1:0/");
   EXPECT_TRUE(options->echo && options->binary && options->ping);
@@ -86,6 +92,14 @@ TEST(ParseOptionsTest, NeedsExactlyOnePeer) {
   EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "ws://b/"}).status()), EINVAL);
   EXPECT_EQ(StatusErrno(ParseOptions({"ws://a/", "--listen=127.0.0.1:0"}).status()), EINVAL);
   EXPECT_EQ(StatusErrno(ParseOptions(Arguments{"--listen=here"}).status()), EINVAL);
+}
+
+TEST(ParseOptionsTest, TheLargestBound) {
+  EXPECT_TRUE(ParseOptions({"ws://a/", "--message_bytes_max=9223372036854775807"}).ok());
+  for (const char* peer : {"ws://a/", "--listen=127.0.0.1:0"}) {
+    EXPECT_EQ(StatusErrno(ParseOptions({peer, "--message_bytes_max=9223372036854775808"}).status()),
+              EINVAL);
+  }
 }
 
 TEST(ParseOptionsTest, CloseCodes) {
@@ -116,7 +130,7 @@ TEST(ParseOptionsTest, WhatTheRequestSaysBesides) {
   EXPECT_EQ(options->request.fields.size(), 1u);
   EXPECT_TRUE(options->request.basic.has_value());
   EXPECT_TRUE(options->request.follow);
-  EXPECT_EQ(options->destination->url, "ws://h/");
+  EXPECT_EQ(options->url, "ws://h/");
   EXPECT_EQ(StatusErrno(ParseOptions({"ws://h/", "--header=A"}).status()), EINVAL);
   for (const char* flag : {"--header=A:b", "--cookie=a=b", "--user=u:p", "--bearer=t",
                            "--origin=null", "--follow", "--trust_file=roots.pem"}) {

@@ -8,6 +8,7 @@
 #include "bytestream/base/errno_status.h"
 #include "http/core/cookie.h"
 #include "http/core/grammar.h"
+#include "http/core/redirect.h"
 #include "websocket/handshake/origin_policy.h"
 
 namespace halfpipe::tools {
@@ -23,6 +24,7 @@ void RequestFlags::Declare(FlagSet* flags) {
   flags->Add("user", &user_, "USER:PASSWORD", "send Basic credentials");
   flags->Add("bearer", &bearer_, "TOKEN", "send a Bearer token");
   flags->Add("origin", &origin_, "ORIGIN", "send as a page of https://HOST would, or null");
+  static_assert(http::RedirectChain::kDefaultHopsMax == 5);
   flags->Add("follow", &follow_, "go where redirects lead, 5 times at most");
 }
 

@@ -175,7 +175,8 @@ ExitStatus Session::Judge() {
   }
   const std::optional<websocket::CloseInfo> close = stream_->peer_close();
   if (!close.has_value()) {
-    message_ = std::string(received_.message());
+    // Whoever cancels knows why.
+    if (StatusErrno(received_) != ECANCELED) message_ = std::string(received_.message());
     return ExitStatus::kBroken;
   }
   if (!SpeaksOfAnError(close->code, options_.close_code)) return ExitStatus::kClean;

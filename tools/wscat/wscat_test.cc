@@ -312,11 +312,13 @@ TEST(WscatTest, NoConnection) {
   }
   ChildProcess refused({kProgram, url});
   EXPECT_EQ(refused.Finish(""), 2);
+  EXPECT_THAT(refused.errors(), HasSubstr("failed: ECONNREFUSED\n"));
   ChildProcess unknown({kProgram, "ws://name.invalid/"});
   EXPECT_EQ(unknown.Finish(""), 2);
   const SocketDirectory directory;
   ChildProcess no_file({kProgram, absl::StrCat("unix:", directory.Path("none"))});
   EXPECT_EQ(no_file.Finish(""), 2);
+  EXPECT_THAT(no_file.errors(), HasSubstr("failed: ENOENT\n"));
   Listening listening;
   ChildProcess second(
       {kProgram, absl::StrCat("--listen=", listening.url().substr(5, listening.url().size() - 6))});
@@ -467,7 +469,54 @@ TEST(WscatTest, ASignalSaysGoodbye) {
   EXPECT_EQ(listening.ReadLine(), "hello");
   cat.Signal(SIGINT);
   EXPECT_EQ(cat.Wait(), 128 + SIGINT);
+  EXPECT_EQ(cat.errors(), "");
   EXPECT_EQ(listening.Wait(), 0);
+}
+
+// A signal needs no comment, wherever it finds the program.
+TEST(WscatTest, ASignalBeforeThereIsAConversation) {
+  RawServer server;
+  ChildProcess asking({kProgram, server.url()});
+  RawSocket socket(server.Accept());
+  socket.ReceiveUntil("\r\n\r\n");
+  asking.Signal(SIGTERM);
+  EXPECT_EQ(asking.Wait(), 128 + SIGTERM);
+  EXPECT_EQ(asking.errors(), "");
+
+  Listening listening;
+  listening.Signal(SIGINT);
+  EXPECT_EQ(listening.Wait(), 128 + SIGINT);
+  EXPECT_EQ(listening.errors(), "");
+
+  Listening being_asked;
+  const std::string port = being_asked.url().substr(std::string("ws://127.0.0.1:").size());
+  RawSocket half(RawConnect(static_cast<uint16_t>(std::atoi(port.c_str()))));
+  half.Send("GET / HTTP/1.1\r\n");
+  being_asked.Signal(SIGINT);
+  EXPECT_EQ(being_asked.Wait(), 128 + SIGINT);
+  EXPECT_EQ(being_asked.errors(), "");
+}
+
+// A standard stream that is closed is no place for a socket.
+TEST(WscatTest, ClosedStandardStreams) {
+  ChildProcess::Options options;
+  options.environment = {"HALFPIPE_PROGRAM=" + std::string(kProgram)};
+  for (const char* closed : {"<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"}) {
+    Listening listening;
+    ChildProcess shell({"bash", "-c", absl::StrCat("exec \"$HALFPIPE_PROGRAM\" \"$1\" ", closed),
+                        "bash", listening.url()},
+                       options);
+    listening.Write("hello\n");
+    EXPECT_EQ(shell.Wait(), 6) << closed;
+    EXPECT_EQ(listening.Wait(), 0) << closed;
+    EXPECT_EQ(listening.output(), "") << closed;
+  }
+}
+
+TEST(WscatTest, HelpThatCannotBeWritten) {
+  ChildProcess shell({"bash", "-c", absl::StrCat("exec ", kProgram, " --help > /dev/full")});
+  EXPECT_EQ(shell.Finish(""), 6);
+  EXPECT_EQ(shell.errors(), "wscat: standard output: ENOSPC\n");
 }
 
 TEST(WscatTest, OutputThatNobodyWants) {
