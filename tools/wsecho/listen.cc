@@ -8,7 +8,7 @@
 namespace halfpipe::tools {
 
 SocketFile::~SocketFile() {
-  if (!path_.empty()) unlink(path_.c_str());
+  if (!path_.empty() && path_.front() != '@') unlink(path_.c_str());
 }
 
 absl::StatusOr<int> ListenAt(Endpoint* endpoint) {

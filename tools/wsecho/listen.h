@@ -9,7 +9,8 @@
 
 namespace halfpipe::tools {
 
-// The file of a Unix socket, removed at the end of the object's life.
+// The file of a Unix socket, removed at the end of the object's life. An abstract name ("@name")
+// has none.
 class SocketFile {
  public:
   explicit SocketFile(std::string path) : path_(std::move(path)) {}  // Empty: no file.
