@@ -234,6 +234,60 @@ TEST_F(ServerDrainTest, NothingToDrain) {
   EXPECT_TRUE(server_->Wait(Soon()).ok());
 }
 
+// An on_close that is called because of the bound is over soon, too.
+TEST_F(ServerDrainTest, TheBoundHoldsForTheLastCloses) {
+  for (const size_t at_work_max : {1, 100}) {
+    Server server(&runtime_, {.at_work_max = at_work_max});
+    server.Handle("/", {.on_close = [&](Connection& c, const CloseReport&) {
+                    ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
+                  }});
+    ASSERT_TRUE(server.Start().ok());
+    std::vector<std::unique_ptr<Stream>> clients;
+    for (int i = 0; i < 3; ++i) clients.push_back(OpenPair(&runtime_, &server, "/"));
+    // One of them has closed before: its on_close is at work, or waits for its place.
+    EXPECT_TRUE(clients[0]->Done(1000, "", Soon()).ok());
+    Settle();
+    const int64_t start = Millis();
+    server.Drain(absl::Seconds(3));
+    EXPECT_TRUE(server.Wait(Deadline::In(absl::Minutes(1))).ok());
+    EXPECT_EQ(Millis() - start, 3000);
+    EXPECT_THAT(ends_, ElementsAre(ECANCELED, ECANCELED, ECANCELED));
+    ends_.clear();
+  }
+}
+
+// What is waited for may come in the moment in which the bound is over: it does not count any more.
+TEST_F(ServerDrainTest, NobodyLingersBehindTheBound) {
+  ServerOptions options;
+  options.handshake_time = absl::Seconds(10);
+  Server server(&runtime_, options);
+  Handler handler = EchoHandler();
+  handler.on_upgrade = [](const UpgradeRequest&) {
+    return UpgradeDecision::Refuse(403, std::string(1000, 'x'));
+  };
+  server.Handle("/", std::move(handler));
+  ASSERT_TRUE(server.Start().ok());
+  auto client = ConnectPair(&runtime_, &server, {.capacity_bytes = 500});
+  Write(client.get(),
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n");
+  // The answer's time is over; what is left of it, and the end behind it, wait for the client.
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(11)));
+  ASSERT_EQ(runtime_.coroutine_count(), 1u);
+  size_t read = 0;
+  for (;;) {
+    const auto bytes = client->Peek(1, Deadline::Immediately());
+    if (!bytes.ok() || bytes->empty()) break;
+    read += bytes->size();
+    client->Consume(bytes->size());
+  }
+  EXPECT_GT(read, 1000u);
+  server.Drain(absl::ZeroDuration());
+  const int64_t start = Millis();
+  EXPECT_TRUE(server.Wait(Deadline::In(absl::Minutes(1))).ok());
+  EXPECT_EQ(Millis(), start);
+}
+
 // Draining goes on where its caller stops waiting, in each wait of it.
 TEST_F(ServerDrainTest, WaitingMayBeCancelled) {
   StartServer({});

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "bytestream/base/errno_status.h"
@@ -62,6 +63,38 @@ TEST(ServerFaultTest, WithoutDescriptorsConnectionsWait) {
   EXPECT_TRUE(served);
   EXPECT_GE(server.counts().accept_failures, 3u);
   server.Stop();
+}
+
+// One that has gone while it waited in the backlog does not keep those behind it from their answer.
+TEST(ServerFaultTest, TheBacklogIsDrainedPastThoseThatHaveGone) {
+  FdLeakCheck leaks;
+  Runtime runtime;
+  Server server(&runtime, {});
+  server.Handle("/", EchoHandler());
+  const auto address = server.ListenTcp(IpAddress::Loopback(IpFamily::kIpv4, 0));
+  ASSERT_TRUE(address.ok());
+  ASSERT_TRUE(server.Start().ok());
+  absl::StatusOr<std::unique_ptr<FdStream>> tcp;
+  {
+    // It waits in the backlog for want of a descriptor.
+    SyscallFault fault({Syscall::kAccept4}, 0, EMFILE);
+    fault.FailOn();
+    tcp = TcpConnect(&runtime, *address, InTime());
+    ASSERT_TRUE(tcp.ok());
+    while (server.counts().accept_failures == 0) {
+      ASSERT_EQ(runtime.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+    }
+  }
+  {
+    SyscallFault fault({Syscall::kAccept4}, 0, ECONNABORTED);
+    server.Drain(absl::Seconds(30));
+    runtime.SleepUntil(Deadline::In(absl::Milliseconds(1)));
+    EXPECT_TRUE(fault.hit());
+  }
+  int status = 0;
+  EXPECT_EQ(UpgradeClient(&runtime, BytestreamPtr(tcp->release()), "/", &status), nullptr);
+  EXPECT_EQ(status, 503);
+  EXPECT_TRUE(server.Wait(InTime()).ok());
 }
 
 // Each system call of a server, and of its client, fails in each way that the manual knows.

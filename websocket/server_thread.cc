@@ -231,6 +231,8 @@ void ServerThread::OnConnectionBroken(Connection* connection) {
 
 void ServerThread::RunMessages(Connection* connection) {
   connection->coroutine_ = runtime_->current();
+  // The bound of the drain is over for what begins behind it, too: a last on_close.
+  if (aborting_) StopCoroutine(connection);
   const Handler& handler = *connection->handler_;
   MessageAssembly assembly(&message_budget_);
   for (int messages = 1;; ++messages) {
@@ -371,6 +373,8 @@ void ServerThread::Finish(Connection* connection, bool orderly) {
 
 // Waits for the end of the peer's stream, without a coroutine.
 void ServerThread::Linger(Connection* connection) {
+  // What was waited for before came together with the end of the drain.
+  if (aborting_) return Destroy(connection);
   connection->coroutine_ = nullptr;
   SetState(connection, State::kLingering);
   connection->timer_.Set(connection->close_deadline_);
