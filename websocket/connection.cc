@@ -165,7 +165,7 @@ absl::Status Connection::Close(int code, absl::string_view reason) {
   closing_ = close_wanted_ = true;
   close_code_ = code;
   close_reason_ = std::string(reason);
-  close_deadline_ = std::min(close_deadline_, Deadline::In(limits_->close_time));
+  close_deadline_ = std::min(close_deadline_, Deadline::In(stream_->options().close_time_max));
   timer_.Set(close_deadline_);
   if (queue_.empty()) FlushQueue();
   return absl::OkStatus();

@@ -60,9 +60,6 @@ class Membership {
 struct ConnectionLimits {
   // How long a Send() without a deadline of its own may wait for a peer that does not read.
   absl::Duration send_time = absl::Seconds(30);
-  // From our Close, or the peer's, to the end of the connection. The peer's answer and the end of
-  // its stream are waited for in it.
-  absl::Duration close_time = absl::Seconds(5);
   // Enqueue() and Broadcast.
   SendQueueLimits send_queue;
 };
@@ -94,6 +91,7 @@ enum class ConnectionState : uint8_t {
   kAccepted,   // nothing has come yet
   kQueued,     // something has, and there is no place among those at work
   kHandshake,  // a coroutine is at it
+  kKeptAlive,  // plain requests were answered, and the next one has not begun
   kParked,     // at a message boundary, or before the peer's Close
   kRunning,    // a coroutine receives, or is in a handler
   kSession,    // a session handler has it
@@ -138,7 +136,7 @@ class Connection {
 
   // Begins the closing handshake with a Close, behind what is queued, and does not wait. Messages
   // of the peer's that are on their way are still delivered; its answer and the end are waited for
-  // in ConnectionLimits::close_time. A second call does nothing. EINVAL and EMSGSIZE as
+  // in Options::close_time_max. A second call does nothing. EINVAL and EMSGSIZE as
   // Stream::Done().
   absl::Status Close(int code, absl::string_view reason);
 
@@ -200,15 +198,18 @@ class Connection {
   std::string close_reason_;
   int close_code_ = 0;
 
-  ListLink all_link_;               // of the thread's connections
-  ListLink work_link_;              // of those that wait for a place
-  ListLink retry_link_;             // of those to be looked at again soon
-  Coroutine* coroutine_ = nullptr;  // that is at work for it
-  Deadline handshake_deadline_ = Deadline::Never();
-  Deadline close_deadline_ = Deadline::Never();  // set once the end has begun
-  uint32_t references_ = 1;                      // the thread's own
-  int end_error_ = 0;                            // why we broke it
+  ListLink all_link_;                                 // of the thread's connections
+  ListLink work_link_;                                // of those that wait for a place
+  ListLink retry_link_;                               // of those to be looked at again soon
+  Coroutine* coroutine_ = nullptr;                    // that is at work for it
+  Deadline handshake_deadline_ = Deadline::Never();   // of the head that is read or awaited
+  Deadline keep_alive_deadline_ = Deadline::Never();  // to begin another request
+  Deadline close_deadline_ = Deadline::Never();       // set once the end has begun
+  uint32_t references_ = 1;                           // the thread's own
+  size_t plain_requests_ = 0;                         // answered
+  int end_error_ = 0;                                 // why we broke it
   ConnectionState state_ = ConnectionState::kAccepted;
+  bool secured_ = false;       // TLS has been set up
   bool opened_ = false;        // on_open was called, on_close was not
   bool close_wanted_ = false;  // Close() was called, the Close is not sent yet
   bool closing_ = false;       // Close() was called

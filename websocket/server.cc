@@ -138,13 +138,18 @@ absl::Status Server::CheckOptions() const {
       options.connections_per_thread_max == 0 || options.plain_requests_max == 0) {
     return ErrnoStatus(EINVAL, "a server needs a place for one of each");
   }
-  for (const absl::Duration time :
-       {options.handshake_time, options.message_time, options.keep_alive_time,
-        options.connection.send_time, options.connection.close_time}) {
+  for (const absl::Duration time : {options.handshake_time, options.message_time,
+                                    options.keep_alive_time, options.connection.send_time}) {
     if (time <= absl::ZeroDuration()) return ErrnoStatus(EINVAL, "a bound in time is not above 0");
   }
   if (!IsValid(ConnectionOptions(options, Options()))) {
     return ErrnoStatus(EINVAL, "ping_after_idle and dead_after are out of range");
+  }
+  if (options.retry_after < absl::ZeroDuration()) {
+    return ErrnoStatus(EINVAL, "retry_after is below 0");
+  }
+  if (options.http.head_bytes_max > Bytestream::kPeekMax) {
+    return ErrnoStatus(EINVAL, "a head is longer than the read buffer");
   }
   if (!IsValid(options.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
   const auto valid = [&options](const Handler& handler) {

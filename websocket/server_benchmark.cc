@@ -2,8 +2,9 @@
 //
 // 100,000 connections are left out unless HALFPIPE_BENCHMARK_CONNECTIONS says so:
 //   HALFPIPE_BENCHMARK_CONNECTIONS=100000 tools/bazelw run --config=opt
-//       //websocket:server_benchmark -- --benchmark_filter=AtRest
+//       //websocket:server_benchmark -- --benchmark_filter='Pairs|Sockets'
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -22,6 +23,8 @@
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/memory_usage.h"
+#include "http/core/message.h"
+#include "http/core/response.h"
 #include "websocket/broadcast.h"
 #include "websocket/server.h"
 #include "websocket/upgrade.h"
@@ -29,9 +32,8 @@
 namespace halfpipe::websocket {
 namespace {
 
-// The client's end of a new connection that has been upgraded. It has no Stream, so that it adds
-// little to what is measured.
-BytestreamPtr Open(Runtime* runtime, Server* server, bool sockets) {
+// The client's end of a new connection.
+BytestreamPtr Connect(Runtime* runtime, Server* server, bool sockets) {
   BytestreamPtr client;
   BytestreamPtr theirs;
   if (sockets) {
@@ -45,9 +47,26 @@ BytestreamPtr Open(Runtime* runtime, Server* server, bool sockets) {
     theirs = std::move(others);
   }
   HALFPIPE_CHECK(server->Serve(std::move(theirs)).ok());
+  return client;
+}
+
+// One that has been upgraded. It has no Stream, so that it adds little to what is measured.
+BytestreamPtr Open(Runtime* runtime, Server* server, bool sockets) {
+  BytestreamPtr client = Connect(runtime, server, sockets);
   HALFPIPE_CHECK(
       ClientUpgrade(runtime, client.get(), {.host = "a"}, nullptr, Deadline::In(absl::Seconds(60)))
           .ok());
+  return client;
+}
+
+// One that has asked for a page, has got it, and may ask for another one.
+BytestreamPtr Ask(Runtime* runtime, Server* server, bool sockets) {
+  BytestreamPtr client = Connect(runtime, server, sockets);
+  const IoSlice slice(absl::string_view("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  HALFPIPE_CHECK(client->Write(absl::MakeConstSpan(&slice, 1), false, Deadline::Never()).ok());
+  const auto bytes = client->Peek(20, Deadline::In(absl::Seconds(60)));
+  HALFPIPE_CHECK(bytes.ok() && bytes->size() >= 20);
+  client->Consume(bytes->size());
   return client;
 }
 
@@ -60,7 +79,9 @@ size_t DescriptorsMax() {
   return static_cast<size_t>(limit.rlim_cur);
 }
 
-void AtRest(benchmark::State& state, bool sockets) {
+using Opener = BytestreamPtr (*)(Runtime* runtime, Server* server, bool sockets);
+
+void AtRest(benchmark::State& state, bool sockets, Opener open) {
   const auto count = static_cast<size_t>(state.range(0));
   if (sockets && DescriptorsMax() < 2 * count + 100) {
     // Where there are fewer that is nobody's fault.
@@ -70,22 +91,26 @@ void AtRest(benchmark::State& state, bool sockets) {
     return;
   }
   for (auto _ : state) {
+    malloc_trim(0);  // what others have left would be taken first
     Runtime runtime;
     ServerOptions options;
     options.connections_max = count;
+    // None of them comes to its end meanwhile.
+    options.handshake_time = options.keep_alive_time = absl::Hours(1);
     Server server(&runtime, options);
     server.Handle("/", {.on_message = [](Connection& c, MessageView message) {
                     HALFPIPE_CHECK(c.Send(message).ok());
                   }});
+    server.HandlePlain([](const http::RequestHead&) { return http::TextResponse(200, "fine"); });
     HALFPIPE_CHECK(server.Start().ok());
     // What the clients take by themselves comes off.
     std::vector<BytestreamPtr> clients;
     clients.reserve(count);
-    clients.push_back(Open(&runtime, &server, sockets));
+    clients.push_back(open(&runtime, &server, sockets));
     const size_t before = ResidentBytes();
-    while (clients.size() < count) clients.push_back(Open(&runtime, &server, sockets));
+    while (clients.size() < count) clients.push_back(open(&runtime, &server, sockets));
     runtime.SleepUntil(Deadline::In(absl::Milliseconds(1)));
-    HALFPIPE_CHECK(server.counts().parked == count && runtime.coroutine_count() == 0);
+    HALFPIPE_CHECK(server.counts().connections == count && runtime.coroutine_count() == 0);
     HALFPIPE_CHECK(runtime.buffer_pool().blocks_in_use() == 0);
     const size_t after = ResidentBytes();
     state.counters["bytes_each"] =
@@ -96,8 +121,14 @@ void AtRest(benchmark::State& state, bool sockets) {
 }
 
 // Both ends are in the figure: a pair is one object.
-void BM_AtRestPairs(benchmark::State& state) { AtRest(state, false); }
-void BM_AtRestSockets(benchmark::State& state) { AtRest(state, true); }
+void BM_AtRestPairs(benchmark::State& state) { AtRest(state, false, Open); }
+void BM_AtRestSockets(benchmark::State& state) { AtRest(state, true, Open); }
+// Between plain requests.
+void BM_KeptAlivePairs(benchmark::State& state) { AtRest(state, false, Ask); }
+void BM_KeptAliveSockets(benchmark::State& state) { AtRest(state, true, Ask); }
+// Accepted, and nothing has come.
+void BM_SilentPairs(benchmark::State& state) { AtRest(state, false, Connect); }
+void BM_SilentSockets(benchmark::State& state) { AtRest(state, true, Connect); }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kConnections = 1'000;  // what they say of memory says nothing of it
@@ -111,6 +142,10 @@ void Sizes(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(BM_AtRestPairs)->Apply(Sizes)->Iterations(1);
 BENCHMARK(BM_AtRestSockets)->Apply(Sizes)->Iterations(1);
+BENCHMARK(BM_KeptAlivePairs)->Apply(Sizes)->Iterations(1);
+BENCHMARK(BM_KeptAliveSockets)->Apply(Sizes)->Iterations(1);
+BENCHMARK(BM_SilentPairs)->Apply(Sizes)->Iterations(1);
+BENCHMARK(BM_SilentSockets)->Apply(Sizes)->Iterations(1);
 
 // One message to all members, each of which takes it at once.
 void BM_Broadcast(benchmark::State& state) {

@@ -18,31 +18,39 @@
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
+#include "http/core/message.h"
+#include "http/core/response.h"
 #include "websocket/server_test_support.h"
 #include "websocket/testing/wire_builder.h"
 
 namespace halfpipe::websocket {
 namespace {
 
+constexpr absl::Duration kCloseTime = absl::Seconds(4);
+
 class ServerBoundsTest : public testing::Test {
  protected:
   ServerBoundsTest() {
     options_.handshake_time = absl::Seconds(2);
     options_.message_time = absl::Seconds(3);
-    options_.connection.close_time = absl::Seconds(4);
     options_.connection.send_time = absl::Seconds(5);
     options_.ping_after_idle = absl::Seconds(5);
     options_.dead_after = absl::Seconds(12);
+    options_.keep_alive_time = absl::Seconds(6);
   }
 
   void StartServer() {
     server_ = std::make_unique<Server>(&runtime_, options_);
+    Options manners;
+    manners.close_time_max = kCloseTime;
     Handler echo = EchoHandler();
+    echo.options = manners;
     echo.on_close = [this](Connection&, const CloseReport& report) {
       errors_.push_back(report.error);
     };
     server_->Handle("/", std::move(echo));
     Handler flood;
+    flood.options = manners;
     flood.on_message = [this](Connection& c, MessageView) {
       const std::string large(1 << 20, 'x');
       absl::Status status;
@@ -52,7 +60,9 @@ class ServerBoundsTest : public testing::Test {
     };
     server_->Handle("/flood", std::move(flood));
     server_->Handle("/close",
-                    {.on_open = [](Connection& c) { EXPECT_TRUE(c.Close(4000, "").ok()); }});
+                    {.on_open = [](Connection& c) { EXPECT_TRUE(c.Close(4000, "").ok()); },
+                     .options = manners});
+    server_->HandlePlain([](const http::RequestHead&) { return http::TextResponse(200, "fine"); });
     ASSERT_TRUE(server_->Start().ok());
   }
 
@@ -99,14 +109,22 @@ class ServerBoundsTest : public testing::Test {
                return scene;
              },
              // It is answered with 408, and given time to read that.
-             options_.handshake_time + options_.connection.close_time},
+             2 * options_.handshake_time},
             {"refused",
              [this] {
                Scene scene{ConnectPair(&runtime_, server_.get()), nullptr};
                Write(scene.lower.get(), "POST / HTTP/1.1\r\nHost: a\r\n\r\n");
                return scene;
              },
-             options_.connection.close_time},
+             options_.handshake_time},
+            {"between plain requests",
+             [this] {
+               Scene scene{ConnectPair(&runtime_, server_.get()), nullptr};
+               Write(scene.lower.get(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+               return scene;
+             },
+             // It ends its half, and waits for the other one.
+             options_.keep_alive_time + options_.handshake_time},
             {"at rest", [opened] { return opened("/", ""); }, options_.dead_after},
             {"in a frame header", [opened] { return opened("/", "\x81"); }, options_.message_time},
             {"in a payload",
@@ -124,11 +142,10 @@ class ServerBoundsTest : public testing::Test {
              [opened] { return opened("/flood", WireBuilder(Role::kClient).Text("go").str()); },
              // The first message that finds no room goes to the tail in part, the second fails.
              2 * options_.connection.send_time},
-            {"asked to close", [opened] { return opened("/close", ""); },
-             options_.connection.close_time},
+            {"asked to close", [opened] { return opened("/close", ""); }, kCloseTime},
             {"has closed",
              [opened] { return opened("/", WireBuilder(Role::kClient).Close(1000).str()); },
-             options_.connection.close_time}};
+             kCloseTime}};
   }
 
   FdLeakCheck leaks_;
@@ -176,7 +193,7 @@ TEST_F(ServerBoundsTest, APeerThatFallsSilentInEachState) {
     runtime_.SleepUntil(Deadline::In(absl::Milliseconds(40)));
     // Those that were told so have time to read it.
     if (server_->counts().connections > 1) {
-      runtime_.SleepUntil(Deadline::In(options_.connection.close_time));
+      runtime_.SleepUntil(Deadline::In(kCloseTime));
     }
     EXPECT_EQ(server_->counts().connections, 1u);
     EXPECT_EQ(runtime_.coroutine_count(), 0u);
@@ -205,11 +222,11 @@ TEST_F(ServerBoundsTest, ATrickleIsBoundedToo) {
   {
     auto lower = ConnectPair(&runtime_, server_.get());
     trickle(lower.get(), "GET / HTTP/1.1\r\n" + std::string(1000, 'x'),
-            options_.handshake_time + options_.connection.close_time);
+            2 * options_.handshake_time);
   }
   auto slow = OpenPair(&runtime_, server_.get(), "/");
   trickle(slow->lower(), WireBuilder(Role::kClient).Text(std::string(1000, 'x')).str(),
-          options_.message_time + options_.connection.close_time);
+          options_.message_time + kCloseTime);
 }
 
 // While there is no memory for messages that come in parts, whole ones are served as ever.

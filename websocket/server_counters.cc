@@ -6,6 +6,7 @@ void ServerCounters::AddTo(ServerCounts* counts) const {
   counts->connections += connections.value();
   counts->open += open.value();
   counts->parked += parked.value();
+  counts->kept_alive += kept_alive.value();
   counts->waiting += waiting.value();
   counts->at_work += at_work.value();
   counts->message_bytes += message_bytes.value();

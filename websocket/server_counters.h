@@ -15,6 +15,7 @@ struct ServerCounts {
   uint64_t connections = 0;    // all of them, from accept to the end
   uint64_t open = 0;           // of them, past the opening handshake and not closing
   uint64_t parked = 0;         // of them, at rest: without a coroutine
+  uint64_t kept_alive = 0;     // between plain requests, without a coroutine too
   uint64_t waiting = 0;        // readable, waiting for a place among those at work
   uint64_t at_work = 0;        // with a coroutine: handshakes, messages, sessions
   uint64_t message_bytes = 0;  // held for messages that have not come whole
@@ -53,7 +54,7 @@ class Counter {
 struct ServerCounters {
   static constexpr int kStatusMax = 599;
 
-  Counter connections, open, parked, waiting, at_work, message_bytes;
+  Counter connections, open, parked, kept_alive, waiting, at_work, message_bytes;
   Counter accepted, upgraded, plain_requests, messages_received, bytes_received, messages_sent,
       bytes_sent, messages_skipped, slow_closed, drained, aborted, timed_out, accept_failures;
   std::array<Counter, kStatusMax + 1> refused;

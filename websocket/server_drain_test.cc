@@ -30,6 +30,7 @@ class ServerDrainTest : public testing::Test {
   void StartServer(ServerOptions options) {
     server_ = std::make_unique<Server>(&runtime_, std::move(options));
     Handler echo = EchoHandler();
+    echo.options = handler_options_;
     echo.on_close = [this](Connection&, const CloseReport& report) {
       closes_.push_back(report.error == 0 ? absl::StrCat(report.code)
                                           : std::string(ErrnoName(report.error)));
@@ -37,13 +38,16 @@ class ServerDrainTest : public testing::Test {
     server_->Handle("/", std::move(echo));
     // Handlers that wait for something else than their connection.
     Handler stuck;
+    stuck.options = handler_options_;
     stuck.on_message = [this](Connection& c, MessageView) {
       ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
     };
     server_->Handle("/stuck", std::move(stuck));
-    server_->Handle("/session", {.session = [this](Connection& c, Stream&) {
-                      ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
-                    }});
+    server_->Handle("/session", {.session =
+                                     [this](Connection& c, Stream&) {
+                                       ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
+                                     },
+                                 .options = handler_options_});
     ASSERT_TRUE(server_->Start().ok());
   }
 
@@ -56,6 +60,7 @@ class ServerDrainTest : public testing::Test {
   SimRuntime runtime_;
   std::vector<std::string> closes_;
   std::vector<int> ends_;
+  Options handler_options_;
   std::unique_ptr<Server> server_;
 };
 
@@ -115,9 +120,8 @@ TEST_F(ServerDrainTest, NewOnesAreToldToComeLater) {
 }
 
 TEST_F(ServerDrainTest, TheBoundBreaksWhatIsLeft) {
-  ServerOptions options;
-  options.connection.close_time = absl::Minutes(5);
-  StartServer(std::move(options));
+  handler_options_.close_time_max = absl::Minutes(5);
+  StartServer({});
   auto silent = OpenPair(&runtime_, server_.get(), "/");
   auto stuck = OpenPair(&runtime_, server_.get(), "/stuck");
   ASSERT_TRUE(stuck->SendText("x", Soon()).ok());
@@ -141,9 +145,8 @@ TEST_F(ServerDrainTest, TheBoundBreaksWhatIsLeft) {
 }
 
 TEST_F(ServerDrainTest, TheEarliestBoundCounts) {
-  ServerOptions options;
-  options.connection.close_time = absl::Minutes(5);
-  StartServer(std::move(options));
+  handler_options_.close_time_max = absl::Minutes(5);
+  StartServer({});
   auto silent = OpenPair(&runtime_, server_.get(), "/");
   const int64_t start = Millis();
   server_->Drain(absl::Seconds(100));
@@ -238,9 +241,11 @@ TEST_F(ServerDrainTest, NothingToDrain) {
 TEST_F(ServerDrainTest, TheBoundHoldsForTheLastCloses) {
   for (const size_t at_work_max : {1, 100}) {
     Server server(&runtime_, {.at_work_max = at_work_max});
-    server.Handle("/", {.on_close = [&](Connection& c, const CloseReport&) {
-                    ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
-                  }});
+    server.Handle("/", {.on_close =
+                            [&](Connection& c, const CloseReport&) {
+                              ends_.push_back(c.runtime()->SleepUntil(Deadline::Never()));
+                            },
+                        .options = handler_options_});
     ASSERT_TRUE(server.Start().ok());
     std::vector<std::unique_ptr<Stream>> clients;
     for (int i = 0; i < 3; ++i) clients.push_back(OpenPair(&runtime_, &server, "/"));

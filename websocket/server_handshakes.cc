@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/tls/tls_stream.h"
+#include "http/head_io.h"
 #include "websocket/server_thread.h"
 
 namespace halfpipe::websocket {
@@ -27,16 +28,23 @@ Options ConnectionOptions(const ServerOptions& server, Options options) {
     options.ping_after_idle = server.ping_after_idle;
     options.dead_after = server.dead_after;
   }
-  options.close_time_max = server.connection.close_time;
   return options;
 }
 
+// Reads requests up to the upgrade, or until the next one would have to be waited for.
 void ServerThread::RunHandshake(Connection* connection) {
   connection->coroutine_ = runtime_->current();
-  absl::Status status =
-      connection->broken_ ? ErrnoStatus(EBADF, "the server is stopping") : StartTls(connection);
   bool answered = false;
-  if (status.ok()) status = Upgrade(connection, &answered);
+  bool begun = true;  // a request, as far as is known
+  absl::Status status = connection->broken_ ? ErrnoStatus(EBADF, "the server is stopping")
+                                            : StartTls(connection, &begun);
+  while (status.ok()) {
+    if (!begun && AwaitRequest(connection)) return LeaveWork(&handshakes_);
+    status = Upgrade(connection, &answered);
+    if (StatusErrno(status) != EAGAIN) break;
+    status = absl::OkStatus();
+    begun = false;
+  }
   if (!status.ok()) {
     // Where the client was answered it is to read the answer; see http::EndAfterAnswer().
     Finish(connection, answered && runtime_->CheckCancelled() == 0);
@@ -52,8 +60,9 @@ void ServerThread::RunHandshake(Connection* connection) {
   LeaveWork(&handshakes_);
 }
 
-absl::Status ServerThread::StartTls(Connection* connection) {
-  if (connection->tls_ == nullptr) return absl::OkStatus();
+// `begun`: whether the client has said something behind its TLS.
+absl::Status ServerThread::StartTls(Connection* connection, bool* begun) {
+  if (connection->tls_ == nullptr || connection->secured_) return absl::OkStatus();
   auto tls = TlsStream::Accept(runtime_, std::move(connection->lower_), *connection->tls_,
                                connection->handshake_deadline_);
   if (!tls.ok()) {
@@ -62,10 +71,62 @@ absl::Status ServerThread::StartTls(Connection* connection) {
     return ErrnoStatus(ECONNRESET, "no TLS");
   }
   connection->lower_ = BytestreamPtr(tls->release());
+  connection->secured_ = true;
+  *begun = connection->lower_->buffered() > 0;
   return absl::OkStatus();
 }
 
+// Leaves the connection without a coroutine until a request begins, or the time for that is over.
+// False: one has begun, or the connection is broken.
+bool ServerThread::AwaitRequest(Connection* connection) {
+  if (connection->broken_) return false;
+  const bool kept_alive = connection->plain_requests_ > 0;
+  parking_ = connection;
+  readable_at_once_ = false;
+  connection->lower_->WhenReadable([this, connection] { OnReadable(connection); });
+  parking_ = nullptr;
+  if (readable_at_once_) {
+    if (kept_alive) {
+      connection->handshake_deadline_ = Deadline::In(plan_->options.handshake_time);
+    }
+    return false;
+  }
+  connection->coroutine_ = nullptr;
+  SetState(connection, kept_alive ? ConnectionState::kKeptAlive : ConnectionState::kAccepted);
+  const Deadline deadline =
+      kept_alive ? connection->keep_alive_deadline_ : connection->handshake_deadline_;
+  connection->timer_.Set(draining_ ? std::min(deadline, Deadline::In(kDrainGrace)) : deadline);
+  return true;
+}
+
+// Behind a plain request: whether another one has really begun. EAGAIN: not yet; ENOTSUP: none will,
+// and that is no failure.
+absl::Status ServerThread::PeekRequest(Connection* connection) {
+  const auto bytes = connection->lower_->Peek(1, Deadline::Immediately());
+  const int error = StatusErrno(bytes.status());
+  if (error == 0 && !bytes->empty()) return absl::OkStatus();
+  const bool over = connection->keep_alive_deadline_.ExpiredAt(runtime_->clock().NowNanos());
+  if (error == ETIMEDOUT && !over) return ErrnoStatus(EAGAIN, "no request has begun");
+  if (error != 0 && error != ETIMEDOUT) return bytes.status();
+  http::EndAfterAnswer(connection->lower_.get());
+  return ErrnoStatus(ENOTSUP, "plain requests were answered, and no other one comes");
+}
+
+// Without a word (RFC 9112 section 9.5), and in order: the last answer may still be on its way.
+void ServerThread::EndKeptAlive(Connection* connection) {
+  connection->keep_alive_deadline_ = Deadline::Immediately();
+  const absl::Status ended = connection->lower_->Done(Deadline::Immediately());
+  if (StatusErrno(ended) != ETIMEDOUT) return Finish(connection, /*orderly=*/true);
+  // The client has not read it. Waiting for that takes a coroutine.
+  connection->timer_.Set(Deadline::In(plan_->options.handshake_time));
+  Enlist(connection, &handshakes_);
+}
+
 absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
+  if (connection->plain_requests_ > 0) {
+    *answered = true;
+    if (absl::Status status = PeekRequest(connection); !status.ok()) return status;
+  }
   const Handler* handler = nullptr;
   std::vector<absl::string_view> subprotocols;
   UpgradeTerms terms;
@@ -85,9 +146,9 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
   // What TLS has taken is not given again.
   options.head_time_max = absl::Nanoseconds(
       std::max<int64_t>(connection->handshake_deadline_.nanos() - runtime_->clock().NowNanos(), 0));
-  options.keep_alive_time_max = plan_->options.keep_alive_time;
   options.answer_time_max = plan_->options.handshake_time;
-  options.plain_requests_max = plan_->options.plain_requests_max;
+  options.plain_requests_max = plan_->options.plain_requests_max - connection->plain_requests_;
+  options.one_request = true;
   const auto decide = [&](const UpgradeRequest& request) { return Decide(request, handler); };
   ServerUpgradeResult result;
   absl::Status status;
@@ -100,9 +161,15 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
                            &result);
   }
   counters_.plain_requests.Add(result.plain_requests);
+  connection->plain_requests_ += result.plain_requests;
   *answered = result.status != 0;
   if (!status.ok()) {
-    if (StatusErrno(status) != ENOTSUP) counters_.CountRefusal(result.status);
+    const int error = StatusErrno(status);
+    if (error == EAGAIN) {
+      connection->keep_alive_deadline_ = Deadline::In(plan_->options.keep_alive_time);
+    } else if (error != ENOTSUP) {
+      counters_.CountRefusal(result.status);
+    }
     return status;
   }
   connection->resource_ = std::move(result.resource);

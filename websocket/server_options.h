@@ -58,8 +58,8 @@ struct Handler {
   std::vector<std::string> subprotocols = {};
   // Whose web pages may connect.
   OriginPolicy origin = {};
-  // Limits, compression and manners of the connections here. In place of close_time_max
-  // ServerOptions::connection.close_time counts, whatever has begun the end.
+  // Limits, compression and manners of the connections here. close_time_max holds whatever has begun
+  // the end, and for the end of the peer's stream behind both Closes too.
   Options options = {};
 };
 
@@ -85,7 +85,9 @@ struct ServerOptions {
   size_t at_work_max = 4096;
   // Session handlers are bounded by the connections alone.
 
-  // From accept to the end of the opening handshake. A round trip or four, on a bad line.
+  // From accept, and for later requests on the connection from their first byte, to the end of the
+  // head. A round trip or four, on a bad line. Also how long a client may take to receive an answer,
+  // and to end its stream behind the last one.
   absl::Duration handshake_time = absl::Seconds(10);
   // From the first byte of a message to its end. Bounds how long a peer can hold a coroutine with a
   // message that it does not finish; large messages on slow lines need it.
@@ -101,7 +103,7 @@ struct ServerOptions {
   absl::Duration ping_after_idle = absl::Seconds(30);
   absl::Duration dead_after = absl::Minutes(2);
 
-  // Of plain requests on one connection; and how long it waits for the next one.
+  // Of plain requests on one connection; and how long it waits for the next one, without a coroutine.
   size_t plain_requests_max = 100;
   absl::Duration keep_alive_time = absl::Seconds(15);
 

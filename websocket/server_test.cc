@@ -380,12 +380,11 @@ TEST_F(ServerTest, IdleConnectionsAreClosed) {
   EXPECT_EQ(server.counts().open, 0u);
 }
 
-// The bound for closing is the server's, also where idleness has begun it.
+// The bound for closing is the same where idleness has begun it.
 TEST_F(ServerTest, AnIdleCloseIsNotWaitedForLonger) {
-  ServerOptions options;
-  options.connection.close_time = absl::Seconds(3);
-  Server server(&runtime_, options);
+  Server server(&runtime_, {});
   Handler handler = LoggingHandler(&log_);
+  handler.options.close_time_max = absl::Seconds(3);
   handler.options.idle_time_max = absl::Minutes(1);
   server.Handle("/", std::move(handler));
   ASSERT_TRUE(server.Start().ok());
@@ -540,12 +539,11 @@ TEST_F(ServerTest, AHandlerMayCloseAndAbort) {
   EXPECT_THAT(log_.lines, ElementsAre("open /", "close 4001  ", "open /", "close 1006  EBADF"));
 }
 
-// A peer that does not answer our Close is given close_time.
+// A peer that does not answer our Close is given close_time_max.
 TEST_F(ServerTest, AnUnansweredCloseEndsInTime) {
-  ServerOptions options;
-  options.connection.close_time = absl::Seconds(3);
-  Server server(&runtime_, options);
+  Server server(&runtime_, {});
   Handler handler = LoggingHandler(&log_);
+  handler.options.close_time_max = absl::Seconds(3);
   handler.on_open = [](Connection& c) { EXPECT_TRUE(c.Close(1000, "").ok()); };
   server.Handle("/", std::move(handler));
   ASSERT_TRUE(server.Start().ok());
@@ -559,12 +557,12 @@ TEST_F(ServerTest, AnUnansweredCloseEndsInTime) {
   EXPECT_THAT(log_.lines, ElementsAre("close 1006  ETIMEDOUT"));
 }
 
-// A peer that closes, and keeps its stream open, is given close_time without a coroutine.
+// A peer that closes, and keeps its stream open, is given close_time_max without a coroutine.
 TEST_F(ServerTest, ALingeringPeerEndsInTime) {
-  ServerOptions options;
-  options.connection.close_time = absl::Seconds(3);
-  Server server(&runtime_, options);
-  server.Handle("/", LoggingHandler(&log_));
+  Server server(&runtime_, {});
+  Handler handler = LoggingHandler(&log_);
+  handler.options.close_time_max = absl::Seconds(3);
+  server.Handle("/", std::move(handler));
   ASSERT_TRUE(server.Start().ok());
   auto client = OpenPair(&runtime_, &server, "/");
   ASSERT_TRUE(client->Done(1000, "", Soon()).ok());
@@ -608,15 +606,16 @@ TEST_F(ServerTest, StartAndOptionsAreChecked) {
   for (const absl::Duration time : {absl::ZeroDuration(), absl::Seconds(-1)}) {
     for (int i = 0; i < 7; ++i) {
       ServerOptions options;
+      Handler handler = EchoHandler();
       if (i == 0) options.handshake_time = time;
       if (i == 1) options.message_time = time;
       if (i == 2) options.keep_alive_time = time;
-      if (i == 3) options.connection.close_time = time;
+      if (i == 3) handler.options.close_time_max = time;
       if (i == 4) options.connection.send_time = time;
       if (i == 5) options.ping_after_idle = time;
       if (i == 6) options.dead_after = options.ping_after_idle + time;  // the ping comes first
       Server server(&runtime_, options);
-      server.Handle("/", EchoHandler());
+      server.Handle("/", std::move(handler));
       EXPECT_EQ(StatusErrno(server.Start()), EINVAL) << i << " " << time;
     }
   }

@@ -15,13 +15,17 @@
 //
 //   state      | coroutine | goes on                            | ends
 //   accepted   | none      | first byte: queued                 | handshake_time
-//   queued     | none      | a place is free: handshake, running| handshake_time, close_time
-//   handshake  | one       | 101: parked, queued or session     | answer: lingering; handshake_time
-//   parked     | none      | readable: queued                   | idle_time_max, close_time: queued
+//   queued     | none      | a place is free: handshake, running| handshake_time, close_time_max
+//   handshake  | one       | 101: parked, queued or session;    | answer: lingering; handshake_time
+//              |           | TLS alone: accepted;               |
+//              |           | plain request: kept alive          |
+//   kept alive | none      | readable: queued                   | keep_alive_time: lingering
+//   parked     | none      | readable: queued                   | idle_time_max, close_time_max:
+//              |           |                                    | queued
 //   running    | one       | at rest: parked; its turn is over: | Close, failure: lingering or gone;
 //              |           | queued                             | message_time
 //   session    | one       | the handler returns: parked        | as running
-//   lingering  | none      |                                    | the peer's end, close_time
+//   lingering  | none      |                                    | the peer's end, close_time_max
 //
 // Whoever breaks a connection (Abort(), a timer, a drain) leaves it to a coroutine to call on_close:
 // to its own one, or a new one if it is parked.
@@ -143,8 +147,10 @@ void ServerThread::ForgetNumber(const Connection* connection) {
 
 void ServerThread::SetState(Connection* connection, State state) {
   if (connection->state_ == State::kParked) counters_.parked.Subtract();
+  if (connection->state_ == State::kKeptAlive) counters_.kept_alive.Subtract();
   if (connection->state_ == State::kQueued) counters_.waiting.Subtract();
   if (state == State::kParked) counters_.parked.Add();
+  if (state == State::kKeptAlive) counters_.kept_alive.Add();
   if (state == State::kQueued) counters_.waiting.Add();
   connection->state_ = state;
 }
@@ -158,6 +164,10 @@ void ServerThread::OnReadable(Connection* connection) {
   }
   switch (connection->state_) {
     case State::kAccepted:
+      return Enlist(connection, &handshakes_);
+    case State::kKeptAlive:
+      connection->handshake_deadline_ = Deadline::In(plan_->options.handshake_time);
+      connection->timer_.Set(connection->handshake_deadline_);
       return Enlist(connection, &handshakes_);
     case State::kParked:
       return Enlist(connection, &messages_);
@@ -212,9 +222,10 @@ void ServerThread::OnRetryTimer() {
 void ServerThread::OnConnectionTimer(Connection* connection) {
   if (connection->state_ == State::kHandshake) return;  // its calls have deadlines
   if (connection->state_ == State::kLingering) return Destroy(connection);
+  if (connection->state_ == State::kKeptAlive) return EndKeptAlive(connection);
   if (!connection->stream_.has_value()) {
     counters_.timed_out.Add();
-    counters_.CountRefusal(0);
+    if (connection->plain_requests_ == 0) counters_.CountRefusal(0);
     return Destroy(connection);
   }
   // Our Close was not answered in time.
@@ -350,10 +361,11 @@ void ServerThread::EndConnection(Connection* connection, const absl::Status& sta
 // unread input could overtake it.
 void ServerThread::Finish(Connection* connection, bool orderly) {
   if (!orderly || joining_) return Destroy(connection);
-  if (connection->close_deadline_.is_never()) {
-    connection->close_deadline_ = Deadline::In(plan_->options.connection.close_time);
-  }
   Stream* const stream = connection->stream_.has_value() ? &*connection->stream_ : nullptr;
+  if (connection->close_deadline_.is_never()) {
+    connection->close_deadline_ = Deadline::In(stream != nullptr ? stream->options().close_time_max
+                                                                 : plan_->options.handshake_time);
+  }
   int error = ETIMEDOUT;
   if (stream == nullptr || !stream->close_queued()) {
     NoWaitScope no_wait(runtime_);
@@ -439,6 +451,8 @@ void ServerThread::Drain(Deadline deadline) {
         static_cast<void>(it->Close(kCloseGoingAway, "the server is stopping"));
       } else if (it->state_ == State::kAccepted) {
         it->timer_.Set(std::min(it->handshake_deadline_, Deadline::In(kDrainGrace)));
+      } else if (it->state_ == State::kKeptAlive) {
+        it->timer_.Set(std::min(it->keep_alive_deadline_, Deadline::In(kDrainGrace)));
       }
     }
     CheckDrained();
@@ -466,6 +480,7 @@ void ServerThread::Break(Connection* connection) {
       if (connection->stream_.has_value()) return connection->Abort();
       return Destroy(connection);
     case State::kAccepted:
+    case State::kKeptAlive:
     case State::kLingering:
       return Destroy(connection);
     case State::kHandshake:

@@ -129,7 +129,10 @@ class ServerThread final : private ConnectionHost {
 
   // The opening handshake, server_handshakes.cc.
   void RunHandshake(Connection* connection);
-  absl::Status StartTls(Connection* connection);
+  absl::Status StartTls(Connection* connection, bool* begun);
+  bool AwaitRequest(Connection* connection);
+  absl::Status PeekRequest(Connection* connection);
+  void EndKeptAlive(Connection* connection);
   absl::Status Upgrade(Connection* connection, bool* answered);
   UpgradeDecision Decide(const UpgradeRequest& request, const Handler* handler);
   http::Response AnswerPlain(const http::RequestHead& head);

@@ -21,6 +21,7 @@
 #include "bytestream/testing/status_matchers.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/tls/tls_context.h"
+#include "bytestream/tls/tls_stream.h"
 #include "gtest/gtest.h"
 #include "websocket/client.h"
 #include "websocket/server_test_support.h"
@@ -111,6 +112,27 @@ TEST_F(ServerTlsTest, MessagesBothWays) {
     EXPECT_THAT((*stream)->Close(1000, "", Soon()), IsOk());
   }
   EXPECT_EQ(server_.counts().upgraded, 2u);
+}
+
+// A client that has its TLS and says nothing has no coroutine.
+TEST_F(ServerTlsTest, HalfOpenBehindTls) {
+  auto tcp = TcpConnect(&runtime_, address_, Soon());
+  ASSERT_THAT(tcp, IsOk());
+  auto tls =
+      TlsStream::Connect(&runtime_, BytestreamPtr(tcp->release()), *trusting_, "localhost", Soon());
+  ASSERT_THAT(tls, IsOk());
+  while (server_.counts().accepted == 0 || server_.counts().at_work > 0) {
+    ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+  }
+  EXPECT_EQ(server_.counts().connections, 1u);
+  ClientUpgradeOptions request;
+  request.target = "/chat";
+  request.host = "localhost";
+  ClientUpgradeResult result;
+  BytestreamPtr lower(tls->release());
+  EXPECT_THAT(ClientUpgrade(&runtime_, lower.get(), request, &result, Soon()), IsOk());
+  EXPECT_EQ(server_.counts().upgraded, 1u);
+  lower.reset();
 }
 
 TEST_F(ServerTlsTest, ADrainSays1001) {

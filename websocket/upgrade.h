@@ -186,6 +186,11 @@ struct ServerUpgradeOptions {
   // Plain requests on one connection; the last one is answered with Connection: close. 1: each one
   // has its own connection. At least 1.
   size_t plain_requests_max = 100;
+  // For a caller that would rather wait for the next request itself, without a coroutine: the call
+  // ends with EAGAIN behind each plain request after which the connection goes on. Bounds over
+  // several requests are the caller's then: keep_alive_time_max is not looked at, and
+  // plain_requests_max is what is left of it.
+  bool one_request = false;
 };
 
 // What came of it.
@@ -227,6 +232,8 @@ absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,
 // answered with 413, or 400 if nobody can tell how much.
 //   ENOTSUP     plain requests were answered, and the connection has come to its end: no WebSocket
 //               came of it
+//   EAGAIN      with `one_request`: a plain request was answered, and the connection goes on. Call
+//               again when the next one has begun.
 //   EINVAL      besides: a plain answer that cannot be sent
 absl::Status ServerUpgradeOrPlain(Runtime* runtime, Bytestream* stream,
                                   const ServerUpgradeOptions& options, UpgradeHook hook,

@@ -195,6 +195,34 @@ TEST_F(PlainTest, UpgradeBehindTheLastButOneRequest) {
   EXPECT_EQ(result_.plain_requests, 1u);
 }
 
+// Whoever waits between requests elsewhere has each one answered by a call; nothing behind it is
+// touched.
+TEST_F(PlainTest, OneRequestForEachCall) {
+  options_.one_request = true;
+  options_.keep_alive_time_max = absl::ZeroDuration();
+  ScriptedBytestreamPtr script = MakeScripted(&runtime_);
+  script->Deliver(Get("/a") + Get("/b")).ExpectWrite(Page("/a")).ExpectWrite(Page("/b"));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Serve(script.get()), IsErrno(EAGAIN));
+    EXPECT_EQ(result_.plain_requests, 1u);
+    EXPECT_EQ(result_.status, 200);
+  }
+  EXPECT_EQ(seen_, (std::vector<std::string>{"GET /a", "GET /b"}));
+  EXPECT_EQ(script->steps_left(), 0u);
+  // The last one that may come ends the connection, and so does one that wants that.
+  options_.plain_requests_max = 1;
+  script->Deliver(Get("/c")).ExpectWrite(Page("/c", kClose)).ExpectDone();
+  EXPECT_THAT(Serve(script.get()), IsErrno(ENOTSUP));
+  EXPECT_EQ(result_.plain_requests, 1u);
+  options_.plain_requests_max = 2;
+  ScriptedBytestreamPtr other = MakeScripted(&runtime_);
+  other->Deliver(Get("/d", kClose)).ExpectWrite(Page("/d", kClose)).ExpectDone();
+  EXPECT_THAT(Serve(other.get()), IsErrno(ENOTSUP));
+  ScriptedBytestreamPtr upgraded = MakeScripted(&runtime_);
+  upgraded->Deliver(Request()).ExpectWrite(Answer());
+  EXPECT_THAT(Serve(upgraded.get()), IsOk());
+}
+
 TEST_F(PlainTest, IdleConnectionEndsWithoutAWord) {
   ScriptedBytestreamPtr script = MakeScripted(&runtime_);
   script->Deliver(Get("/p")).ExpectWrite(Page("/p"));

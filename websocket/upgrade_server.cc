@@ -132,6 +132,9 @@ absl::Status ServerSide::Run() {
     if (!IsPlain(request.head)) return Upgrade(request);
     bool goes_on = false;
     status = AnswerPlain(request, &goes_on);
+    if (status.ok() && goes_on && options_.one_request) {
+      return ErrnoStatus(EAGAIN, "a plain request was answered, and the next one is to come");
+    }
     if (status.ok() && goes_on) status = AwaitNextRequest(&goes_on);
     if (!status.ok()) return status;
     if (!goes_on) return PlainEnd();
