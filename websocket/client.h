@@ -29,11 +29,11 @@ namespace halfpipe::websocket {
 
 // A SOCKS 5 proxy (RFC 1928) that makes the connections; it also resolves the names.
 struct ClientProxy {
-  std::string host;
+  std::string host = {};
   uint16_t port = 1080;
   // RFC 1929; none if `user` is empty.
-  std::string user;
-  std::string password;
+  std::string user = {};
+  std::string password = {};
 };
 
 struct ClientOptions {

@@ -61,7 +61,7 @@ struct ConnectionLimits {
   // How long a Send() without a deadline of its own may wait for a peer that does not read.
   absl::Duration send_time = absl::Seconds(30);
   // Enqueue() and Broadcast.
-  SendQueueLimits send_queue;
+  SendQueueLimits send_queue = {};
 };
 
 // Whatever a program wants to keep with a connection.

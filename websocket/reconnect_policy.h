@@ -20,7 +20,7 @@ std::optional<absl::Duration> ParseRetryAfter(absl::string_view retry_after,
                                               absl::string_view date);
 
 struct ReconnectOptions {
-  BackoffOptions backoff;
+  BackoffOptions backoff = {};
 
   // Failures in a row after which the client gives up; 0: never for that reason.
   int attempts_max = 0;

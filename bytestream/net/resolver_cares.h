@@ -44,7 +44,7 @@ class CaresResolver final : public Resolver, private HeldOutput {
   struct Options {
     // Who is asked instead of the servers of resolv.conf, and without its search list:
     // "127.0.0.1:5353,[::1]:53". Empty: as resolv.conf says.
-    std::string servers;
+    std::string servers = {};
     // How long one server has for an answer, and how often each is asked. 0: as resolv.conf says.
     int try_timeout_ms = 0;
     int tries = 0;

@@ -35,12 +35,12 @@ struct KeepAlive {
 struct TcpOptions {
   // Small messages leave at once (TCP_NODELAY), rather than wait for more (RFC 9293 section 3.7.4).
   bool no_delay = true;
-  std::optional<KeepAlive> keep_alive;
+  std::optional<KeepAlive> keep_alive = {};
   // Closing resets the connection: what the system has not sent is lost, nothing lingers in
   // TIME_WAIT. For those who end their connections in a protocol above.
   bool reset_on_close = false;
   // Best set before a connection is made, when the window is agreed (RFC 7323).
-  SocketBuffers buffers;
+  SocketBuffers buffers = {};
 
   friend bool operator==(const TcpOptions&, const TcpOptions&) = default;
 };

@@ -44,7 +44,7 @@ struct TcpListenOptions {
   // takes those of IPv4 too, whose peers are then ::ffff:a.b.c.d, whatever the system's default.
   bool ipv6_only = false;
   // Of the connections that are accepted; they inherit them from the listener.
-  TcpOptions connection;
+  TcpOptions connection = {};
 };
 
 // A listening socket that the caller owns, with SO_REUSEADDR. Port 0 lets the system choose one;

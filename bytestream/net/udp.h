@@ -27,7 +27,7 @@ constexpr size_t kUdpBytesMaxIpv4 = 65507;
 constexpr size_t kUdpBytesMaxIpv6 = 65527;
 
 struct UdpOptions {
-  SocketBuffers buffers;
+  SocketBuffers buffers = {};
   // SO_REUSEPORT: several sockets, one for each thread, share the port.
   bool reuse_port = false;
 };

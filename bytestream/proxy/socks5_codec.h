@@ -107,8 +107,8 @@ struct Socks5Greeting {
 // Both of 1 to kSocks5TextBytesMax bytes, borrowed. NUL is refused: who keeps them as C strings
 // would see others than were sent.
 struct Socks5Credentials {
-  absl::string_view username;
-  absl::string_view password;
+  absl::string_view username = {};
+  absl::string_view password = {};
 };
 
 struct Socks5Request {

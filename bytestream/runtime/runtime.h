@@ -87,7 +87,7 @@ class Runtime {
     // Borrowed, outlives the runtime; null for the system's monotonic clock.
     Clock* clock = nullptr;
     // Empty: MakeEngine().
-    absl::AnyInvocable<std::unique_ptr<Engine>(Runtime*)> make_engine;
+    absl::AnyInvocable<std::unique_ptr<Engine>(Runtime*)> make_engine = nullptr;
     // Where RunBlocking() runs; borrowed, outlives the runtime. Null for the process's.
     BlockingPool* blocking_pool = nullptr;
     // Coroutines that are ready run first in, first out. For tests: any number but 0 shuffles them

@@ -15,8 +15,8 @@ namespace halfpipe {
 
 // Text in PEM form (RFC 7468): from a file, or as it is. Not both.
 struct TlsPem {
-  std::string file;
-  std::string text;
+  std::string file = {};
+  std::string text = {};
 
   bool empty() const { return file.empty() && text.empty(); }
 };
@@ -24,8 +24,8 @@ struct TlsPem {
 // Who one is: the certificate first, then those that lead from it towards the root, and its private
 // key, which must not be encrypted.
 struct TlsIdentity {
-  TlsPem certificates;
-  TlsPem key;
+  TlsPem certificates = {};
+  TlsPem key = {};
 };
 
 enum class TlsMinimumVersion { kTls12, kTls13 };
@@ -43,22 +43,22 @@ enum class TlsVerification {
 
 struct TlsClientOptions {
   // Roots that are trusted. Empty: those that OpenSSL finds on the system.
-  TlsPem trust;
+  TlsPem trust = {};
   TlsVerification verification = TlsVerification::kChainAndHost;
   // For servers that ask for a certificate. Empty for none.
-  TlsIdentity identity;
+  TlsIdentity identity = {};
   // Protocols that are offered, the preferred one first (ALPN, RFC 7301); each 1..255 bytes.
-  std::vector<std::string> alpn;
+  std::vector<std::string> alpn = {};
   TlsMinimumVersion minimum_version = TlsMinimumVersion::kTls12;
 };
 
 struct TlsServerOptions {
-  TlsIdentity identity;
+  TlsIdentity identity = {};
   // Roots for clients' certificates, which are then demanded. Empty: none are asked for.
-  TlsPem client_trust;
+  TlsPem client_trust = {};
   // Protocols that are spoken, the preferred one first. A client that offers only others is refused;
   // with one that offers none, none is chosen.
-  std::vector<std::string> alpn;
+  std::vector<std::string> alpn = {};
   TlsMinimumVersion minimum_version = TlsMinimumVersion::kTls12;
 };
 
