@@ -1,9 +1,10 @@
 #include "bytestream/base/errno_status.h"
 
 #include <cerrno>
-#include <cstdint>
-#include <cstring>
+#include <charconv>
+#include <cstddef>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/cord.h"
 
@@ -61,25 +62,35 @@ const Row* FindRow(int error) {
 
 }  // namespace
 
+// The payload is text, so that a status that is printed says it: the name, or, of an errno without a
+// row, the number.
 absl::Status ErrnoStatus(int error, absl::string_view message) {
   if (error == 0) return absl::OkStatus();
   const Row* const row = FindRow(error);
-  absl::Status status(row != nullptr ? row->code : absl::StatusCode::kUnknown, message);
-  const int32_t number = error;
-  status.SetPayload(kPayloadUrl, absl::Cord(absl::string_view(
-                                     reinterpret_cast<const char*>(&number), sizeof(number))));
+  if (row != nullptr) {
+    absl::Status status(row->code, message);
+    status.SetPayload(kPayloadUrl, absl::Cord(row->name));
+    return status;
+  }
+  absl::Status status(absl::StatusCode::kUnknown, message);
+  char digits[16];
+  const std::to_chars_result end = std::to_chars(digits, digits + sizeof(digits), error);
+  status.SetPayload(kPayloadUrl,
+                    absl::Cord(absl::string_view(digits, static_cast<size_t>(end.ptr - digits))));
   return status;
 }
 
 int StatusErrno(const absl::Status& status) {
   if (status.ok()) return 0;
   if (auto payload = status.GetPayload(kPayloadUrl); payload.has_value()) {
-    const std::string bytes(*payload);
-    int32_t number = 0;
-    if (bytes.size() == sizeof(number)) {
-      std::memcpy(&number, bytes.data(), sizeof(number));
-      return number;
+    for (const Row& row : kTable) {
+      if (row.code == status.code() && *payload == row.name) return row.error;
     }
+    const std::string text(*payload);
+    int number = 0;
+    const std::from_chars_result end =
+        std::from_chars(text.data(), text.data() + text.size(), number);
+    if (end.ec == std::errc() && end.ptr == text.data() + text.size() && number != 0) return number;
   }
   for (const Row& row : kTable) {
     if (row.code == status.code()) return row.error;

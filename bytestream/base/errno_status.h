@@ -7,7 +7,8 @@
 namespace halfpipe {
 
 // Makes a status of the code that belongs to `error` (an errno value; 0 gives OK) and keeps the
-// number as a payload, so that StatusErrno() returns exactly what went in. `message` says who, what
+// number as a payload, so that StatusErrno() returns exactly what went in, and so does, by its name,
+// a status that is printed. `message` says who, what
 // and which limit; it is copied. An errno without a row in the table becomes kUnknown.
 absl::Status ErrnoStatus(int error, absl::string_view message);
 

@@ -60,6 +60,13 @@ TEST(ErrnoStatusTest, EachErrnoHasItsCodeItsNameAndComesBack) {
   }
 }
 
+// Whoever prints a status sees its errno, by name where it has one.
+TEST(ErrnoStatusTest, IsPrinted) {
+  EXPECT_NE(ErrnoStatus(ECONNRESET, "x").ToString().find("errno='ECONNRESET'"), std::string::npos);
+  EXPECT_NE(ErrnoStatus(EXDEV, "x").ToString().find("errno='18'"), std::string::npos);
+  EXPECT_EQ(StatusErrno(ErrnoStatus(-3, "no errno")), -3);
+}
+
 TEST(ErrnoStatusTest, Shortages) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC}) {
     EXPECT_TRUE(IsShortage(error)) << ErrnoName(error);
@@ -107,6 +114,15 @@ TEST(ErrnoStatusTest, ForeignPayloadsDoNotMatter) {
   absl::Status status = ErrnoStatus(EBADF, "x");
   status.SetPayload("somebody/else", absl::Cord("y"));
   EXPECT_EQ(StatusErrno(status), EBADF);
+}
+
+// What stands where ours would and is not ours counts for nothing.
+TEST(ErrnoStatusTest, PayloadThatIsNoErrno) {
+  for (const char* text : {"", "0", "EPIPE", "99999999999", "13x"}) {
+    absl::Status status = absl::UnavailableError("x");
+    status.SetPayload("halfpipe/errno", absl::Cord(text));
+    EXPECT_EQ(StatusErrno(status), ECONNRESET) << text;
+  }
 }
 
 TEST(ErrnoStatusTest, MessageIsCopied) {
