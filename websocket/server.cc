@@ -55,11 +55,13 @@ Server::~Server() {
 
 void Server::Handle(absl::string_view path, Handler handler) {
   HALFPIPE_CHECK(!started_);
+  handler.origin.allowed = plan_->Keep(handler.origin.allowed);
   plan_->handlers.AddExact(path, std::move(handler));
 }
 
 void Server::HandlePrefix(absl::string_view prefix, Handler handler) {
   HALFPIPE_CHECK(!started_);
+  handler.origin.allowed = plan_->Keep(handler.origin.allowed);
   plan_->handlers.AddPrefix(prefix, std::move(handler));
 }
 

@@ -22,6 +22,14 @@ std::vector<absl::string_view> ViewsOf(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+absl::Span<const absl::string_view> ServerPlan::Keep(absl::Span<const absl::string_view> texts) {
+  std::vector<absl::string_view>& views = kept_lists.emplace_back();
+  for (const absl::string_view text : texts) {
+    views.push_back(kept_texts.emplace_back(text.data(), text.size()));
+  }
+  return views;
+}
+
 Options ConnectionOptions(const ServerOptions& server, Options options) {
   if (options.ping_after_idle == absl::InfiniteDuration() &&
       options.dead_after == absl::InfiniteDuration()) {

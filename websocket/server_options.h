@@ -56,7 +56,7 @@ struct Handler {
 
   // What we speak here; of what a client offers, the first one that we do is chosen.
   std::vector<std::string> subprotocols = {};
-  // Whose web pages may connect.
+  // Whose web pages may connect. Its list is copied.
   OriginPolicy origin = {};
   // Limits, compression and manners of the connections here. close_time_max holds whatever has begun
   // the end, and for the end of the peer's stream behind both Closes too.
@@ -112,7 +112,7 @@ struct ServerOptions {
 
   ConnectionLimits connection = {};
   http::Limits http = {};
-  // Which hosts we are. All by default.
+  // Which hosts we are. All by default. The list is copied.
   HostPolicy hosts = {};
 
   // Connections that the system keeps until they are accepted.

@@ -3,10 +3,13 @@
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
@@ -208,6 +211,42 @@ TEST_F(ServerTest, OriginsByPath) {
   EXPECT_EQ(ask("/open", "https://other.example"), 101);
   Settle();
   EXPECT_EQ(server.counts().refused[403], 2u);
+}
+
+// The lists of hosts and origins are the server's own: those that it was given may go at once.
+TEST_F(ServerTest, KeepsItsLists) {
+  std::optional<Server> server;
+  {
+    std::string host = "server.example";
+    std::string page = "https://page.example";
+    std::vector<absl::string_view> hosts = {host};
+    std::vector<absl::string_view> pages = {page};
+    ServerOptions options;
+    options.hosts.hosts = hosts;
+    server.emplace(&runtime_, std::move(options));
+    Handler exact = EchoHandler();
+    exact.origin = {.kind = OriginPolicy::Kind::kAllowList, .allowed = pages};
+    server->Handle("/exact", std::move(exact));
+    Handler prefix = EchoHandler();
+    prefix.origin = {.kind = OriginPolicy::Kind::kAllowList, .allowed = pages};
+    server->HandlePrefix("/below/", std::move(prefix));
+    host.assign(host.size(), 'x');
+    page.assign(page.size(), 'x');
+  }
+  ASSERT_TRUE(server->Start().ok());
+  const auto ask = [&](absl::string_view path, absl::string_view host, absl::string_view origin) {
+    auto lower = ConnectPair(&runtime_, &*server);
+    ClientUpgradeOptions options = {.target = path, .host = host};
+    options.origin = origin;
+    ClientUpgradeResult result;
+    static_cast<void>(ClientUpgrade(&runtime_, lower.get(), options, &result, Soon()));
+    return result.status;
+  };
+  for (const absl::string_view path : {"/exact", "/below/all"}) {
+    EXPECT_EQ(ask(path, "server.example", "https://page.example"), 101);
+    EXPECT_EQ(ask(path, "server.example", "https://other.example"), 403);
+    EXPECT_EQ(ask(path, "other.example", "https://page.example"), 421);
+  }
 }
 
 // A handler sees only requests of its own path, and its compression holds for that alone.

@@ -4,13 +4,18 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/runtime/bundle.h"
@@ -36,7 +41,14 @@ namespace halfpipe::websocket {
 // What the threads of a server have in common. Only `permits` and `drain` change once they have begun.
 struct ServerPlan {
   explicit ServerPlan(ServerOptions server_options)
-      : options(std::move(server_options)), permits(options.connections_max) {}
+      : options(Own(std::move(server_options))), permits(options.connections_max) {}
+
+  // A copy that lives as long as the plan: what options borrow is often a local of the caller's.
+  absl::Span<const absl::string_view> Keep(absl::Span<const absl::string_view> texts);
+
+  // What Keep() has made; deques, so that what is in them stays where it is.
+  std::deque<std::string> kept_texts;
+  std::deque<std::vector<absl::string_view>> kept_lists;
 
   const ServerOptions options;
   size_t threads = 1;
@@ -44,6 +56,12 @@ struct ServerPlan {
   PlainHandler plain;
   ConnectionPermits permits;
   DrainWish drain;
+
+ private:
+  ServerOptions Own(ServerOptions server_options) {
+    server_options.hosts.hosts = Keep(server_options.hosts.hosts);
+    return server_options;
+  }
 };
 
 // Those of a connection whose handler has `options`: where the server has a say, with its own.
