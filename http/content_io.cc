@@ -27,7 +27,8 @@ absl::Status ReadPlain(Bytestream* stream, uint64_t length, bool until_close, si
     }
     const size_t room = bytes_max - body->size();
     if (room == 0) return absl::OkStatus();
-    const size_t taken = std::min({bytes->size(), room, static_cast<size_t>(left)});
+    const size_t taken =
+        static_cast<size_t>(std::min<uint64_t>(std::min(bytes->size(), room), left));
     body->append(AsText(*bytes).data(), taken);
     stream->Consume(taken);
     left -= taken;

@@ -82,7 +82,9 @@ TEST(RedirectTest, ExamplesOfTheRfc) {
 TEST(RedirectTest, BasesWithoutPathOrWithAPort) {
   EXPECT_EQ(Resolve("ws://a", "g"), "ws://a/g");
   EXPECT_EQ(Resolve("ws://a?q", "#f"), "ws://a/?q");
-  EXPECT_EQ(Resolve("ws://a?q", "?"), "ws://a/?");
+  // A WebSocket has no empty query (RFC 6455 section 3).
+  EXPECT_EQ(Resolve("ws://a?q", "?"), "ws://a/");
+  EXPECT_EQ(Resolve("ws://a?q", "http://a/b?"), "ws://a/b");
   EXPECT_EQ(Resolve("ws://a:81/b", "/c"), "ws://a:81/c");
   EXPECT_EQ(Resolve("ws://[::1]:81/b", "c"), "ws://[::1]:81/c");
   EXPECT_EQ(Resolve("http://a/b", "c"), "ws://a/c");

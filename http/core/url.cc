@@ -78,8 +78,10 @@ absl::string_view UrlErrorText(UrlError error) {
 }
 
 std::string RequestTarget(const Url& url) {
-  return absl::StrCat(url.path.empty() ? absl::string_view("/") : url.path,
-                      url.has_query ? "?" : "", url.query);
+  const bool websocket = url.scheme == Scheme::kWs || url.scheme == Scheme::kWss;
+  const bool says_query = websocket ? !url.query.empty() : url.has_query;
+  return absl::StrCat(url.path.empty() ? absl::string_view("/") : url.path, says_query ? "?" : "",
+                      url.query);
 }
 
 std::string HostField(const Url& url) {

@@ -41,7 +41,9 @@ TEST(UrlTest, Accepts) {
        "wss://[2001:db8::1]/"},
       // Queries, with and without a path.
       {"ws://h?a=b", Scheme::kWs, "h", 80, "/?a=b", "h", "ws://h/?a=b"},
-      {"ws://h?", Scheme::kWs, "h", 80, "/?", "h", "ws://h/?"},
+      {"ws://h?", Scheme::kWs, "h", 80, "/", "h", "ws://h/"},
+      {"wss://h/p?", Scheme::kWss, "h", 443, "/p", "h", "wss://h/p"},
+      {"http://h?", Scheme::kHttp, "h", 80, "/?", "h", "http://h/?"},
       {"ws://h/p?q?r/s:@!$&'()*+,;=-._~", Scheme::kWs, "h", 80, "/p?q?r/s:@!$&'()*+,;=-._~", "h",
        "ws://h/p?q?r/s:@!$&'()*+,;=-._~"},
       {"ws://h/%41%2f?%00", Scheme::kWs, "h", 80, "/%41%2f?%00", "h", "ws://h/%41%2f?%00"},
