@@ -49,7 +49,7 @@ struct ClientUpgradeOptions {
   absl::Span<const http::Field> extra_fields = {};
   // Offered if `enabled`; `result` tells what came of it, and has to be there then.
   DeflateOptions deflate = {};
-  http::Limits limits = {};
+  http::Limits limits = {};               // head_bytes_max is at most Bytestream::kPeekMax.
   Entropy* entropy = &Entropy::System();  // of the key
 
   absl::string_view origin = {};  // scheme://host[:port] or "null"; empty: none is sent
@@ -87,7 +87,7 @@ struct ClientUpgradeResult {
 //   EACCES      a well-formed answer that refuses; *result has its status, fields and content
 //   EPROTO      anything else but a correct 101
 //   EINVAL      a target, host, field, origin, cookie, credential, subprotocol or compression that
-//               may not be sent; nothing was
+//               may not be sent, or limits out of range; nothing was sent
 //   ECONNRESET  the stream ended or broke
 //   ENOMEM      no memory for the request, and nothing was sent; or for what was to be received
 //   ETIMEDOUT, ECANCELED
@@ -155,7 +155,7 @@ struct ServerUpgradeOptions {
   absl::Span<const absl::string_view> subprotocols = {};
   // Whether and how a client may have compression.
   DeflateOptions deflate = {};
-  http::Limits limits = {};
+  http::Limits limits = {};  // head_bytes_max is at most Bytestream::kPeekMax.
 
   // Clients reach us by https and wss although the stream is none of TLS, because a proxy in front
   // of us ends it. TLS below the stream is seen without this. What is secured makes the own origin

@@ -316,6 +316,23 @@ TEST_F(UpgradeTest, HeadLimitsOfOurOwn) {
   }
 }
 
+// A head is read in place, so it cannot be longer than the buffer.
+TEST_F(UpgradeTest, HeadLimitAtTheReadBuffersSize) {
+  for (const size_t more : {size_t{0}, size_t{1}}) {
+    server_.limits.head_bytes_max = Bytestream::kPeekMax + more;
+    client_.limits.head_bytes_max = Bytestream::kPeekMax + more;
+    std::string answer;
+    if (more == 0) {
+      EXPECT_THAT(ServeText(Request(), &answer), IsOk());
+      EXPECT_THAT(AskText(Answer()), IsOk());
+      continue;
+    }
+    ScriptedBytestreamPtr untouched = MakeScripted(&runtime_);
+    EXPECT_THAT(Serve(untouched.get()), IsErrno(EINVAL));
+    EXPECT_THAT(Ask(untouched.get()), IsErrno(EINVAL));
+  }
+}
+
 TEST_F(UpgradeTest, HookRefuses) {
   for (const int status : {300, 302, 400, 403, 404, 410, 431, 503, 599}) {
     SCOPED_TRACE(status);
