@@ -24,9 +24,9 @@ std::optional<Endpoint> ParseEndpoint(absl::string_view text) {
   return endpoint;
 }
 
-std::string EndpointUrl(const Endpoint& endpoint) {
+std::string EndpointUrl(const Endpoint& endpoint, bool tls) {
   if (!endpoint.unix_path.empty()) return absl::StrCat("ws+unix:", endpoint.unix_path);
-  return absl::StrCat("ws://", endpoint.address.ToString(), "/");
+  return absl::StrCat(tls ? "wss://" : "ws://", endpoint.address.ToString(), "/");
 }
 
 }  // namespace halfpipe::tools

@@ -19,8 +19,8 @@ struct Endpoint {
 // "unix:PATH" with a path of 1..107 bytes. Nothing for any other text.
 std::optional<Endpoint> ParseEndpoint(absl::string_view text);
 
-// "ws://127.0.0.1:8080/" or "ws+unix:PATH".
-std::string EndpointUrl(const Endpoint& endpoint);
+// "ws://127.0.0.1:8080/", with TLS (addresses only) "wss://127.0.0.1:8080/", or "ws+unix:PATH".
+std::string EndpointUrl(const Endpoint& endpoint, bool tls = false);
 
 }  // namespace halfpipe::tools
 

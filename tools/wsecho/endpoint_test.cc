@@ -20,6 +20,10 @@ TEST(EndpointTest, Addresses) {
   EXPECT_EQ(UrlOf("localhost:80"), "ws://127.0.0.1:80/");
 }
 
+TEST(EndpointTest, WithTls) {
+  EXPECT_EQ(EndpointUrl(*ParseEndpoint("127.0.0.1:8080"), /*tls=*/true), "wss://127.0.0.1:8080/");
+}
+
 TEST(EndpointTest, Paths) {
   EXPECT_EQ(UrlOf("unix:/run/echo"), "ws+unix:/run/echo");
   EXPECT_EQ(UrlOf("unix:echo:1"), "ws+unix:echo:1");

@@ -1,11 +1,11 @@
 // wsecho: a WebSocket server that sends every message back. See tools/README.md.
 
-#include <cstdint>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,92 +14,115 @@
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
-#include "bytestream/runtime/bundle.h"
+#include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/runtime.h"
-#include "tools/wsecho/deflate_flags.h"
-#include "tools/wsecho/echo_server.h"
+#include "bytestream/tls/tls_context.h"
+#include "http/core/message.h"
+#include "http/core/response.h"
+#include "http/core/upgrade.h"
 #include "tools/wsecho/endpoint.h"
 #include "tools/wsecho/flags.h"
 #include "tools/wsecho/listen.h"
+#include "tools/wsecho/options.h"
+#include "tools/wsecho/page.h"
+#include "tools/wsecho/standard_streams.h"
 #include "tools/wsecho/termination.h"
-#include "websocket/options.h"
+#include "websocket/connection.h"
+#include "websocket/core/close_code.h"
+#include "websocket/server.h"
+#include "websocket/server_options.h"
+#include "websocket/stream.h"
 
 namespace halfpipe::tools {
 namespace {
 
 constexpr int kUsage = 1;
 constexpr int kCannotServe = 2;
-// A day; nobody waits longer, and a clock has room for it.
-constexpr uint64_t kHandshakeTimeoutMax = 86'400;
+// What peers are given to answer our Close at the end.
+constexpr absl::Duration kDrainTime = absl::Seconds(1);
 
 int Fail(int status, absl::string_view what) {
   std::fputs(absl::StrCat("wsecho: ", what, "\n").c_str(), stderr);
   return status;
 }
 
-int Serve(Endpoint endpoint, const EchoServer::Options& options) {
+void Echo(websocket::Connection& connection, websocket::MessageView message) {
+  // Others are told by the connection's end, which has begun then.
+  if (StatusErrno(connection.Send(message)) != ETIMEDOUT) return;
+  static_cast<void>(
+      connection.Close(websocket::kClosePolicyViolation, "what is sent back is not read"));
+}
+
+http::Response AnswerPlain(const http::RequestHead& head) {
+  http::RequestAddress address;
+  const bool good = http::CheckRequestAddress(head, &address) == http::UpgradeError::kNone;
+  const absl::string_view path = address.resource.substr(0, address.resource.find('?'));
+  if (!good || path != "/") return http::TextResponse(404, "There is nothing here but /\n");
+  return http::TextResponse(200, std::string(EchoPage()), "text/html; charset=utf-8");
+}
+
+absl::StatusOr<std::unique_ptr<TlsContext>> MakeTls(const EchoOptions& options) {
+  if (!options.tls()) return std::unique_ptr<TlsContext>();
+  TlsServerOptions tls;
+  tls.identity.certificates.file = options.tls_certificate;
+  tls.identity.key.file = options.tls_key;
+  tls.alpn = {"http/1.1"};
+  return TlsContext::ForServer(tls);
+}
+
+// The port in use replaces port 0.
+absl::Status Listen(websocket::Server* server, Endpoint* endpoint, const TlsContext* tls) {
+  if (!endpoint->unix_path.empty()) return server->ListenUnix(endpoint->unix_path, tls);
+  const absl::StatusOr<IpAddress> address = server->ListenTcp(endpoint->address, tls);
+  if (address.ok()) endpoint->address = *address;
+  return address.status();
+}
+
+int Serve(EchoOptions options, const TlsContext* tls) {
   TerminationSignals signals;
   Runtime runtime;
-  const absl::StatusOr<int> fd = ListenAt(&endpoint);
-  if (!fd.ok()) {
-    return Fail(kCannotServe, absl::StrCat("cannot listen on ", EndpointUrl(endpoint), ": ",
-                                           fd.status().message()));
+  websocket::Server server(&runtime, options.server);
+  websocket::Handler echo;
+  echo.on_message = Echo;
+  echo.options = options.connection;
+  server.HandlePrefix("/", std::move(echo));
+  server.HandlePlain(AnswerPlain);
+
+  const absl::Status listening = Listen(&server, &options.listen, tls);
+  const std::string url = EndpointUrl(options.listen, options.tls());
+  if (!listening.ok()) {
+    return Fail(kCannotServe, absl::StrCat("cannot listen on ", url, ": ", listening.message(),
+                                           ": ", ErrnoName(StatusErrno(listening))));
   }
-  const SocketFile file(endpoint.unix_path);
-  EchoServer server(&runtime, *fd, options);
-  Bundle accepting(&runtime);
-  if (const absl::Status started = accepting.Go([&server] { server.Accept(); }); !started.ok()) {
+  const SocketFile file(options.listen.unix_path);
+  if (const absl::Status started = server.Start(); !started.ok()) {
     return Fail(kCannotServe, started.message());
   }
-  std::puts(absl::StrCat("listening on ", EndpointUrl(endpoint)).c_str());
-  std::fflush(stdout);
+  // Whoever has closed standard output does not want to know.
+  static_cast<void>(PrintOut(absl::StrCat("listening on ", url, "\n")));
 
   int signal = 0;
   if (const int error = signals.Wait(&runtime, Deadline::Never(), &signal)) {
-    return Fail(kCannotServe, ErrnoStatus(error, "cannot wait for signals").message());
+    return Fail(kCannotServe, absl::StrCat("cannot wait for signals: ", ErrnoName(error)));
   }
-  accepting.CancelAndJoin();
-  server.Stop();
+  server.Drain(kDrainTime);
+  static_cast<void>(server.Wait(Deadline::Never()));
   return 0;
 }
 
 int Main(int argc, char** argv) {
-  EchoServer::Options options;
-  std::string listen = "127.0.0.1:8080";
-  bool help = false;
-  FlagSet flags;
-  DeflateFlags deflate;
-  flags.Add("listen", &listen, "ADDRESS:PORT",
-            "where to listen (127.0.0.1:8080); port 0 picks one; or unix:PATH");
-  flags.Add("message_bytes_max", &options.message_bytes_max, "BYTES",
-            "larger messages are refused with 1009 (16777216)");
-  uint64_t handshake_timeout = static_cast<uint64_t>(absl::ToInt64Seconds(options.handshake_time));
-  flags.Add("handshake_timeout", &handshake_timeout, "SECONDS",
-            "an unfinished handshake is answered with 408 and ended (10)");
-  deflate.Declare(&flags);
-  flags.Add("help", &help, "print this");
-  std::vector<std::string> others;
-  absl::Status status = flags.Parse(Arguments(argc, argv), &others);
-  if (help) {
-    std::fputs(absl::StrCat("Sends every WebSocket message back.\n\n", flags.Help()).c_str(),
-               stdout);
-    return 0;
+  if (!KeepStandardStreams()) return kCannotServe;
+  std::signal(SIGPIPE, SIG_IGN);
+  absl::StatusOr<EchoOptions> options = ParseEchoOptions(Arguments(argc, argv));
+  if (!options.ok()) return Fail(kUsage, options.status().message());
+  if (options->help) {
+    const int error = PrintOut(EchoHelpText());
+    if (error == 0) return 0;
+    return Fail(kCannotServe, absl::StrCat("standard output: ", ErrnoName(error)));
   }
-  if (!status.ok()) return Fail(kUsage, status.message());
-  if (!others.empty()) return Fail(kUsage, absl::StrCat("what is ", others.front(), "?"));
-  const absl::StatusOr<websocket::DeflateOptions> deflate_options = deflate.Options();
-  if (!deflate_options.ok()) return Fail(kUsage, deflate_options.status().message());
-  options.deflate = *deflate_options;
-  if (handshake_timeout < 1 || handshake_timeout > kHandshakeTimeoutMax) {
-    return Fail(kUsage, absl::StrCat("--handshake_timeout is 1..", kHandshakeTimeoutMax));
-  }
-  options.handshake_time = absl::Seconds(static_cast<int64_t>(handshake_timeout));
-  std::optional<Endpoint> endpoint = ParseEndpoint(listen);
-  if (!endpoint.has_value()) {
-    return Fail(kUsage,
-                absl::StrCat("--listen=", listen, " is neither ADDRESS:PORT nor unix:PATH"));
-  }
-  return Serve(*std::move(endpoint), options);
+  const absl::StatusOr<std::unique_ptr<TlsContext>> tls = MakeTls(*options);
+  if (!tls.ok()) return Fail(kUsage, tls.status().message());
+  return Serve(*std::move(options), tls->get());
 }
 
 }  // namespace
