@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "websocket/core/role.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/deflate/deflater.h"
 #include "websocket/deflate/inflate_reference.h"
@@ -32,8 +31,6 @@ constexpr size_t kInflaterMax = InflaterMemoryMax(kMaxWindowBits);
 
 // Section 7.2.3.1.
 const std::string kHello = Bytes({0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00});
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
 
 std::string Frame(int first_byte, const std::string& payload) {
   return FromClient().Frame({.first_byte = static_cast<uint8_t>(first_byte), .payload = payload});

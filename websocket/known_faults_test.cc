@@ -22,7 +22,6 @@
 #include "bytestream/testing/fd_leak_check.h"
 #include "gtest/gtest.h"
 #include "http/http.h"
-#include "websocket/core/role.h"
 #include "websocket/testing/bytes.h"
 #include "websocket/testing/counting_bytestream.h"
 #include "websocket/testing/handles.h"
@@ -45,9 +44,6 @@ int64_t Soon() { return now() + 3000; }
 
 // What a call came to: its result, or a negative errno.
 ssize_t Outcome(ssize_t result) { return result >= 0 ? result : -errno; }
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
 
 // The raw end of a connection: sends and receives bytes, whatever they mean.
 void Say(int raw, absl::string_view bytes) {

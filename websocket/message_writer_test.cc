@@ -39,9 +39,6 @@ namespace {
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 Options WithDeflate() {
   Options options;
   options.deflate_params = DeflateParams();

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +17,6 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
-#include "bytestream/bytestream.h"
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/msocket.h"
 #include "bytestream/net/pair.h"
@@ -27,10 +25,9 @@
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "websocket/core/role.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
-#include "websocket/testing/bytes.h"
+#include "websocket/stream_test_support.h"
 #include "websocket/testing/handles.h"
 #include "websocket/testing/wire_builder.h"
 #include "websocket/ws.h"
@@ -44,9 +41,6 @@ namespace {
 
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
 
 // ---- The C calls, over memory -------------------------------------------------------------------
 
@@ -251,30 +245,11 @@ TEST_F(WsPromisesTest, CancellationIsSticky) {
 
 // ---- Stream -------------------------------------------------------------------------------------
 
-class StreamPromisesTest : public testing::Test {
+class StreamPromisesTest : public ServedStreamTest {
  protected:
   void Connect(Options options = {}, PairOptions pair = {.capacity_bytes = 100}) {
-    auto [peer, lower] = MakePair(&runtime_, pair);
-    peer_ = std::move(peer);
-    stream_ = std::make_unique<Stream>(&runtime_, std::move(lower), options);
+    ServedStreamTest::Connect(options, pair);
   }
-
-  void FromPeer(const std::string& bytes) {
-    const IoSlice slice(bytes);
-    ASSERT_THAT(peer_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, kNow), IsOk());
-  }
-
-  std::string ToPeer() {
-    auto bytes = peer_->Peek(1, kNow);
-    if (!bytes.ok()) return "";
-    const std::string heard(AsChars(*bytes));
-    peer_->Consume(bytes->size());
-    return heard;
-  }
-
-  SimRuntime runtime_;
-  BytestreamPtr peer_;
-  std::unique_ptr<Stream> stream_;
 };
 
 TEST_F(StreamPromisesTest, SendersQueueInOrderEachUnderItsOwnDeadline) {

@@ -4,9 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,18 +14,14 @@
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
-#include "bytestream/base/io_slice.h"
-#include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
-#include "bytestream/runtime/runtime.h"
-#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "websocket/core/role.h"
 #include "websocket/message_writer.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
+#include "websocket/stream_test_support.h"
 #include "websocket/testing/bytes.h"
 #include "websocket/testing/wire_builder.h"
 
@@ -37,13 +31,9 @@ namespace {
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 Deadline In(int seconds) { return Deadline::In(absl::Seconds(seconds)); }
 
-// A server's stream, the client's end of its lower stream in the hands of the test.
-class StreamControlTest : public testing::Test {
+class StreamControlTest : public ServedStreamTest {
  protected:
   StreamControlTest() : bundle_(&runtime_) {}
   ~StreamControlTest() override {
@@ -56,9 +46,7 @@ class StreamControlTest : public testing::Test {
       stream_->Abort();
       ASSERT_EQ(bundle_.Wait(In(1)), 0);
     }
-    auto [peer, lower] = MakePair(&runtime_, pair);
-    peer_ = std::move(peer);
-    stream_ = std::make_unique<Stream>(&runtime_, std::move(lower), options);
+    ServedStreamTest::Connect(options, pair);
     start_ = Now();
   }
 
@@ -66,20 +54,6 @@ class StreamControlTest : public testing::Test {
   // Milliseconds since Connect().
   int64_t Elapsed() { return Now() - start_; }
   void Sleep(absl::Duration duration) { ASSERT_EQ(runtime_.SleepUntil(Deadline::In(duration)), 0); }
-
-  void FromPeer(const std::string& bytes) {
-    const IoSlice slice(bytes);
-    ASSERT_THAT(peer_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, kNow), IsOk());
-  }
-
-  // All that has come to the peer until now.
-  std::string ToPeer() {
-    auto bytes = peer_->Peek(1, kNow);
-    if (!bytes.ok()) return "";
-    const std::string heard(AsChars(*bytes));
-    peer_->Consume(bytes->size());
-    return heard;
-  }
 
   // Receives until that fails, and keeps what came.
   void ReceiveAll() {
@@ -101,9 +75,6 @@ class StreamControlTest : public testing::Test {
     return absl::StrCat("errno ", StatusErrno(status), ": ", status.message());
   }
 
-  SimRuntime runtime_;
-  BytestreamPtr peer_;
-  std::unique_ptr<Stream> stream_;
   std::vector<std::string> received_;
   int64_t start_ = 0;
   int64_t ended_at_ = -1;

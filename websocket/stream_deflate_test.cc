@@ -56,9 +56,6 @@ Options WithDeflate(const DeflateParams& params = {}) {
   return options;
 }
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 std::string Frame(uint8_t first_byte, absl::string_view payload) {
   return FromClient().Frame({.first_byte = first_byte, .payload = payload});
 }

@@ -22,7 +22,6 @@
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "websocket/core/frame_header.h"
-#include "websocket/core/role.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/deflate/inflate_reference.h"
 #include "websocket/options.h"
@@ -34,8 +33,6 @@ namespace halfpipe::websocket {
 namespace {
 
 const Deadline kNow = Deadline::Immediately();
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
 
 // Has the peer send more in front of each receive.
 class FloodedBytestream final : public ForwardingBytestream {

@@ -5,24 +5,19 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
-#include "bytestream/bytestream.h"
-#include "bytestream/net/pair.h"
 #include "bytestream/testing/heap_counter.h"
-#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "websocket/core/role.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/deflate/inflate_reference.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
+#include "websocket/stream_test_support.h"
 #include "websocket/testing/wire_builder.h"
 
 namespace halfpipe::websocket {
@@ -40,18 +35,15 @@ std::string Letters() {
   return text;
 }
 
-class StreamInterruptedTest : public testing::TestWithParam<bool> {
+class StreamInterruptedTest : public ServedStreamTest, public testing::WithParamInterface<bool> {
  protected:
   StreamInterruptedTest() : text_(Letters()) {
-    auto [peer, lower] = MakePair(&runtime_);
-    peer_ = std::move(peer);
     Options options;
     if (GetParam()) options.deflate_params = DeflateParams();
-    stream_ = std::make_unique<Stream>(&runtime_, std::move(lower), options);
-    wire_ = GetParam() ? WireBuilder(Role::kClient)
-                             .Frame({.first_byte = 0xc1, .payload = DeflateReference(text_)})
-                             .str()
-                       : WireBuilder(Role::kClient).Text(text_).str();
+    Connect(options);
+    wire_ = GetParam()
+                ? FromClient().Frame({.first_byte = 0xc1, .payload = DeflateReference(text_)}).str()
+                : FromClient().Text(text_).str();
   }
 
   // Has a byte come, and `receive` made for it, over and over; it returns whether the message is
@@ -59,16 +51,12 @@ class StreamInterruptedTest : public testing::TestWithParam<bool> {
   template <typename Receive>
   void Trickle(Receive receive) {
     for (size_t i = 0; i < wire_.size(); ++i) {
-      const IoSlice byte(wire_.data() + i, 1);
-      ASSERT_THAT(peer_->Write(absl::MakeConstSpan(&byte, 1), /*more=*/false, kNow), IsOk());
+      FromPeer(wire_.substr(i, 1));
       ASSERT_EQ(receive(), i + 1 == wire_.size()) << i;
     }
   }
 
   const std::string text_;
-  SimRuntime runtime_;
-  BytestreamPtr peer_;
-  std::unique_ptr<Stream> stream_;
   std::string wire_;
 };
 

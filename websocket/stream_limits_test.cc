@@ -27,7 +27,6 @@
 #include "gtest/gtest.h"
 #include "websocket/core/frame_header.h"
 #include "websocket/core/protocol_error_status.h"
-#include "websocket/core/role.h"
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
@@ -40,9 +39,6 @@ namespace {
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 constexpr auto kMore = WireBuilder::kMore;
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
 
 class StreamLimitsTest : public testing::Test {
  protected:

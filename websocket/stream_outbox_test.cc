@@ -39,9 +39,6 @@ const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 constexpr auto kMore = WireBuilder::kMore;
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 class StreamOutboxTest : public testing::Test {
  protected:
   ScriptedBytestream& Script(Options options = {}) {

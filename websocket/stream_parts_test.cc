@@ -22,9 +22,7 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
-#include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/choppy_bytestream.h"
-#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "websocket/core/frame_header.h"
@@ -32,6 +30,7 @@
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
+#include "websocket/stream_test_support.h"
 #include "websocket/testing/bytes.h"
 #include "websocket/testing/wire_builder.h"
 
@@ -41,8 +40,6 @@ namespace {
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 constexpr auto kMore = WireBuilder::kMore;
-
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
 
 Options WithDeflate() {
   Options options;
@@ -63,21 +60,8 @@ std::string Compressible(size_t size, uint32_t seed) {
   return text;
 }
 
-class StreamPartsTest : public testing::Test {
+class StreamPartsTest : public ServedStreamTest {
  protected:
-  // A server, the other end of its lower stream in the hands of the test.
-  void Connect(Options options = {}, PairOptions pair = {}) {
-    stream_.reset();
-    auto [peer, lower] = MakePair(&runtime_, pair);
-    peer_ = std::move(peer);
-    stream_ = std::make_unique<Stream>(&runtime_, std::move(lower), options);
-  }
-
-  void FromPeer(const std::string& bytes) {
-    const IoSlice slice(bytes);
-    ASSERT_THAT(peer_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, kNow), IsOk());
-  }
-
   // The next part: "[" where the message begins, its payload, "]" where it ends. `size` 0: a view.
   std::string Part(size_t size, Deadline deadline = kNow) {
     std::string room(size, '\0');
@@ -112,10 +96,6 @@ class StreamPartsTest : public testing::Test {
     if (!message.ok()) return absl::StrCat("errno ", StatusErrno(message.status()));
     return message->has_value() ? absl::StrCat((*message)->size) : "closed";
   }
-
-  SimRuntime runtime_;
-  BytestreamPtr peer_;
-  std::unique_ptr<Stream> stream_;
 };
 
 const std::string kTimeout = absl::StrCat("errno ", ETIMEDOUT);

@@ -19,8 +19,6 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
-#include "bytestream/runtime/runtime.h"
-#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/tls/tls_context.h"
@@ -30,6 +28,7 @@
 #include "websocket/deflate/deflate_params.h"
 #include "websocket/options.h"
 #include "websocket/stream.h"
+#include "websocket/stream_test_support.h"
 #include "websocket/testing/bytes.h"
 #include "websocket/testing/wire_builder.h"
 
@@ -39,23 +38,8 @@ namespace {
 const Deadline kNever = Deadline::Never();
 const Deadline kNow = Deadline::Immediately();
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
-// A server's stream, the client's end of its lower stream in the hands of the test.
-class StreamReadinessTest : public testing::Test {
+class StreamReadinessTest : public ServedStreamTest {
  protected:
-  void Connect(Options options = {}, PairOptions pair = {}) {
-    auto [peer, lower] = MakePair(&runtime_, pair);
-    peer_ = std::move(peer);
-    stream_ = std::make_unique<Stream>(&runtime_, std::move(lower), options);
-  }
-
-  void FromPeer(const std::string& bytes) {
-    const IoSlice slice(bytes);
-    ASSERT_THAT(peer_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, kNow), IsOk());
-  }
-
   std::string ToPeer(size_t size) {
     std::string bytes(size, '\0');
     const IoSpan whole(bytes.data(), size);
@@ -76,10 +60,6 @@ class StreamReadinessTest : public testing::Test {
 
   // Lets the runtime poll.
   void Turn() { ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0); }
-
-  SimRuntime runtime_;
-  BytestreamPtr peer_;
-  std::unique_ptr<Stream> stream_;
 };
 
 // ---- At rest ------------------------------------------------------------------------------------

@@ -39,9 +39,6 @@ namespace {
 const Deadline kNever = Deadline::Never();
 constexpr int kErrors[] = {ETIMEDOUT, ECANCELED, ECONNRESET, ENOBUFS};
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 // Not to be compressed to nothing.
 std::string Text(size_t size) {
   std::string text;

@@ -64,9 +64,6 @@ class StreamTest : public testing::Test {
 
   std::string ReceiveOne(Stream* stream) { return Text(stream->ReceiveView(kNever)); }
 
-  static WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-  static WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
   Runtime runtime_;
   std::unique_ptr<Stream> client_;
   std::unique_ptr<Stream> server_;

@@ -45,9 +45,6 @@ const Deadline kNever = Deadline::Never();
 // Nothing here waits for anything but its own coroutines: this long is for ever.
 Deadline ForEver() { return Deadline::In(absl::Seconds(40)); }
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 // ---- Random traffic -----------------------------------------------------------------------------
 
 struct Message {

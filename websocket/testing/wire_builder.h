@@ -71,6 +71,13 @@ class WireBuilder {
   std::string wire_;
 };
 
+// What a client sends, and what a server does.
+//
+// Example:
+//   EXPECT_EQ(Sent(), FromServer().Text("Hello").Close(1000).str());
+inline WireBuilder FromClient() { return WireBuilder(Role::kClient); }
+inline WireBuilder FromServer() { return WireBuilder(Role::kServer); }
+
 }  // namespace halfpipe::websocket
 
 #endif  // HALFPIPE_WEBSOCKET_TESTING_WIRE_BUILDER_H_

@@ -12,9 +12,6 @@
 namespace halfpipe::websocket {
 namespace {
 
-WireBuilder FromClient() { return WireBuilder(Role::kClient); }
-WireBuilder FromServer() { return WireBuilder(Role::kServer); }
-
 TEST(WireReaderTest, ReadsWhatIsRight) {
   const std::string wire = FromClient()
                                .Text("Hel", WireBuilder::kMore)
