@@ -190,9 +190,10 @@ absl::Status Stream::FirstDataEvent(ReceiveEvent* event, Deadline deadline) {
 // the end of it all: kNeedPayload, kMessageEnd, kPeerClosed or kFail.
 absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
   for (int steps = 1;; ++steps) {
-    if (absl::Status status = LookAtClock(deadline); !status.ok()) return status;
-    *event = receiver_.Next();
     absl::Status status;
+    if (work_ >= kWorkPerLook) status = LookAtClock(deadline);
+    if (!status.ok()) return status;
+    *event = receiver_.Next();
     switch (event->kind) {
       case Kind::kNeedHeader:
         status = TakeHeader(event->min_bytes, deadline);
