@@ -42,9 +42,6 @@ class CallbackTimer {
 
   bool armed() const { return node_.armed(); }
 
-  // What it is armed for. If a callback has armed it for the past: the time of that callback.
-  Deadline deadline() const { return node_.armed() ? node_.deadline() : Deadline::Never(); }
-
  private:
   struct Node : TimerHeap::CallbackNode {
     explicit Node(CallbackTimer* timer_of) : CallbackNode(&CallbackTimer::Fire), timer(timer_of) {}

@@ -34,10 +34,8 @@ TEST_F(CallbackTimerTest, FiresOnceAtItsDeadline) {
   std::vector<int64_t> fired;
   CallbackTimer timer(&runtime_, [&] { fired.push_back(Millis()); });
   EXPECT_FALSE(timer.armed());
-  EXPECT_TRUE(timer.deadline().is_never());
   timer.Set(In(10));
   EXPECT_TRUE(timer.armed());
-  EXPECT_EQ(timer.deadline(), In(10));
   Sleep(9);
   EXPECT_TRUE(fired.empty());
   Sleep(91);
