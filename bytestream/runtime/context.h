@@ -68,7 +68,7 @@ class Context {
   Context* target_ = nullptr;  // whom it switched to last
   void* globals_ = nullptr;    // the thread's Exceptions; the same for all contexts of a thread
   Exceptions exceptions_;      // its own, while suspended
-  // For the sanitizers; unused without them.
+  // For the sanitizers and valgrind; unused without them.
   const void* stack_bottom_ = nullptr;
   size_t stack_size_ = 0;
   [[maybe_unused]] void* fake_stack_ = nullptr;
