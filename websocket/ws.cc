@@ -2,6 +2,7 @@
 
 #include "websocket/ws.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -25,6 +26,7 @@
 #include "bytestream/iolist_convert.h"
 #include "bytestream/message_socket.h"
 #include "bytestream/runtime/runtime.h"
+#include "websocket/core/close_code.h"
 #include "websocket/handshake/accept_key.h"
 #include "websocket/stream.h"
 #include "websocket/upgrade.h"
@@ -190,8 +192,10 @@ ssize_t Receive(int s, int* flags, const absl::Span<const IoSpan>* slices, int64
   });
 }
 
+// How much a reason is too long says nothing, and a length that was a negative number is longer than
+// a view may be.
 absl::string_view Reason(const void* buf, size_t len) {
-  return absl::string_view(static_cast<const char*>(buf), len);
+  return absl::string_view(static_cast<const char*>(buf), std::min(len, kMaxCloseReason + 1));
 }
 
 // Ends the WebSocket and gives the lower stream a number again. Returns that, or a negative errno;
