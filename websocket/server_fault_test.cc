@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "bytestream/base/errno_status.h"
@@ -12,6 +13,7 @@
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/tcp.h"
+#include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/fd_leak_check.h"
@@ -19,6 +21,8 @@
 #include "bytestream/testing/syscall_errors.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
+#include "http/core/message.h"
+#include "http/core/response.h"
 #include "websocket/broadcast.h"
 #include "websocket/server_test_support.h"
 
@@ -170,6 +174,94 @@ TEST(ServerFaultTest, EachRequestForMemoryFails) {
     fault.set_armed(false);
   });
   EXPECT_GE(requests, 3);
+}
+
+// Where the system has no room left to wait for a descriptor, which looks as if it were readable, a
+// connection is looked at from time to time, and goes on when there is room.
+class WithoutWatchesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    options_.handshake_time = absl::Seconds(1);
+    options_.keep_alive_time = absl::Seconds(30);
+    server_ = std::make_unique<Server>(&runtime_, options_);
+    server_->Handle("/", EchoHandler());
+    server_->HandlePlain([](const http::RequestHead&) { return http::TextResponse(200, "fine"); });
+    ASSERT_TRUE(server_->Start().ok());
+  }
+
+  // A client that has written `request` before the server sees it, and has been there for some time
+  // without room.
+  std::unique_ptr<FdStream> Arrive(absl::string_view request) {
+    // The engine has what it needs for itself.
+    static_cast<void>(OpenPair(&runtime_, server_.get(), "/"));
+    runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1)));
+    const auto fds = UnixPairFds();
+    EXPECT_TRUE(fds.ok());
+    auto client = std::make_unique<FdStream>(&runtime_, (*fds)[0]);
+    const IoSlice slice(request);
+    EXPECT_TRUE(client->Write(absl::MakeConstSpan(&slice, 1), false, InTime()).ok());
+    SyscallFault fault({Syscall::kEpollCtl}, 0, ENOSPC);
+    fault.FailOn();
+    EXPECT_TRUE(server_->Serve(BytestreamPtr(new FdStream(&runtime_, (*fds)[1]))).ok());
+    const int64_t start = runtime_.clock().NowNanos();
+    runtime_.SleepUntil(Deadline::In(absl::Milliseconds(100)));
+    const int64_t passed = runtime_.clock().NowNanos() - start;
+    EXPECT_TRUE(fault.hit());
+    EXPECT_LE(fault.count(), 10 + passed / 5'000'000) << "not without rest";
+    return client;
+  }
+
+  // What comes up to `end`.
+  std::string ReadTo(Bytestream* stream, absl::string_view end) {
+    std::string text;
+    while (!absl::StrContains(text, end)) {
+      const auto bytes = stream->Peek(1, InTime());
+      if (!bytes.ok() || bytes->empty()) break;
+      text.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+      stream->Consume(bytes->size());
+    }
+    return text;
+  }
+
+  FdLeakCheck leaks_;
+  Runtime runtime_;
+  ServerOptions options_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(WithoutWatchesTest, AtRest) {
+  auto client = Arrive(
+      "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n");
+  ReadTo(client.get(), "\r\n\r\n");
+  EXPECT_EQ(server_->counts().open, 1u);
+  Stream stream(&runtime_, BytestreamPtr(client.release()), {.role = Role::kClient});
+  ASSERT_TRUE(stream.SendText("x", InTime()).ok());
+  EXPECT_EQ(ReceiveText(&stream, InTime()), "x");
+  while (server_->counts().parked == 0) {
+    ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+  }
+}
+
+TEST_F(WithoutWatchesTest, KeptAlive) {
+  const absl::string_view request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  auto client = Arrive(request);
+  EXPECT_NE(ReadTo(client.get(), "fine"), "");
+  while (server_->counts().kept_alive == 0) {
+    ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+  }
+  const IoSlice slice(request);
+  EXPECT_TRUE(client->Write(absl::MakeConstSpan(&slice, 1), false, InTime()).ok());
+  EXPECT_NE(ReadTo(client.get(), "fine"), "");
+  EXPECT_EQ(server_->counts().plain_requests, 2u);
+}
+
+TEST_F(WithoutWatchesTest, Lingering) {
+  auto client = Arrive("POST / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(ReadTo(client.get(), "?").substr(0, 12), "HTTP/1.1 405");
+  while (server_->counts().connections > 0) {
+    ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(10))), 0);
+  }
 }
 
 // Without a stack for a coroutine a connection waits for one.

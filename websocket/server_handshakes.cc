@@ -114,7 +114,11 @@ absl::Status ServerThread::PeekRequest(Connection* connection) {
   const int error = StatusErrno(bytes.status());
   if (error == 0 && !bytes->empty()) return absl::OkStatus();
   const bool over = connection->keep_alive_deadline_.ExpiredAt(runtime_->clock().NowNanos());
-  if (error == ETIMEDOUT && !over) return ErrnoStatus(EAGAIN, "no request has begun");
+  if (error == ETIMEDOUT && !over) {
+    // The system cannot wait for it, perhaps.
+    static_cast<void>(runtime_->SleepUntil(Deadline::In(kRetryPause)));
+    return ErrnoStatus(EAGAIN, "no request has begun");
+  }
   if (error != 0 && error != ETIMEDOUT) return bytes.status();
   http::EndAfterAnswer(connection->lower_.get());
   return ErrnoStatus(ENOTSUP, "plain requests were answered, and no other one comes");
@@ -126,7 +130,8 @@ void ServerThread::EndKeptAlive(Connection* connection) {
   const absl::Status ended = connection->lower_->Done(Deadline::Immediately());
   if (StatusErrno(ended) != ETIMEDOUT) return Finish(connection, /*orderly=*/true);
   // The client has not read it. Waiting for that takes a coroutine.
-  connection->timer_.Set(Deadline::In(plan_->options.handshake_time));
+  connection->handshake_deadline_ = Deadline::In(plan_->options.handshake_time);
+  connection->timer_.Set(connection->handshake_deadline_);
   Enlist(connection, &handshakes_);
 }
 

@@ -596,6 +596,26 @@ TEST_F(ServerTest, AnUnansweredCloseEndsInTime) {
   EXPECT_THAT(log_.lines, ElementsAre("close 1006  ETIMEDOUT"));
 }
 
+// The time of a Close is over for a connection that has been broken since; its handler may last.
+TEST_F(ServerTest, TheTimeOfACloseEndsWithTheConnection) {
+  Server server(&runtime_, {});
+  Handler handler = LoggingHandler(&log_);
+  handler.options.close_time_max = absl::Seconds(3);
+  handler.on_message = [](Connection& c, MessageView) {
+    EXPECT_TRUE(c.Close(1000, "").ok());
+    c.Abort();
+    c.runtime()->SleepUntil(Deadline::In(absl::Seconds(10)));
+  };
+  server.Handle("/", std::move(handler));
+  ASSERT_TRUE(server.Start().ok());
+  auto client = OpenPair(&runtime_, &server, "/");
+  ASSERT_TRUE(client->SendText("x", Soon()).ok());
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(11)));
+  EXPECT_EQ(server.counts().connections, 0u);
+  EXPECT_EQ(server.counts().timed_out, 0u);
+  EXPECT_THAT(log_.lines, ElementsAre("open /", "close 1006  EBADF"));
+}
+
 // A peer that closes, and keeps its stream open, is given close_time_max without a coroutine.
 TEST_F(ServerTest, ALingeringPeerEndsInTime) {
   Server server(&runtime_, {});

@@ -38,9 +38,9 @@ using State = ConnectionState;
 // After so many messages a connection makes room for those that wait.
 constexpr int kMessagesPerPlace = 64;
 
-// Until a queue is tried again whose stream said that it would take more, and did not; or until
-// there may be memory for a coroutine.
-constexpr absl::Duration kRetryPause = absl::Milliseconds(10);
+// So often in a row a stream may be readable without a message, for the peer sends control frames;
+// then it is looked at in pauses.
+constexpr int kLooksMax = 8;
 
 // The most that is dropped of a peer's input at a time, once its connection has ended.
 constexpr size_t kDropBytesMax = size_t{256} << 10;
@@ -221,6 +221,7 @@ void ServerThread::OnRetryTimer() {
 
 void ServerThread::OnConnectionTimer(Connection* connection) {
   if (connection->state_ == State::kHandshake) return;  // its calls have deadlines
+  if (connection->broken_) return;                      // its handler has yet to return
   if (connection->state_ == State::kLingering) return Destroy(connection);
   if (connection->state_ == State::kKeptAlive) return EndKeptAlive(connection);
   if (!connection->stream_.has_value()) {
@@ -246,6 +247,7 @@ void ServerThread::RunMessages(Connection* connection) {
   if (aborting_) StopCoroutine(connection);
   const Handler& handler = *connection->handler_;
   MessageAssembly assembly(&message_budget_);
+  int looks = 0;
   for (int messages = 1;; ++messages) {
     const auto message = Receive(connection, &assembly);
     if (message.ok() && message->has_value()) {
@@ -253,11 +255,14 @@ void ServerThread::RunMessages(Connection* connection) {
       counters_.bytes_received.Add((*message)->payload.size());
       if (handler.on_message) handler.on_message(*connection, **message);
       assembly.Clear();
+      looks = 0;
     } else if (StatusErrno(message.status()) != ETIMEDOUT ||
                !connection->stream_->at_message_boundary()) {
       assembly.Clear();
       EndConnection(connection, message.status());
       break;
+    } else if (++looks > kLooksMax) {
+      static_cast<void>(runtime_->SleepUntil(Deadline::In(kRetryPause)));
     }
     if (TryPark(connection)) break;
     if (messages >= kMessagesPerPlace && !messages_.waiting.empty()) {
@@ -396,14 +401,18 @@ void ServerThread::Linger(Connection* connection) {
 void ServerThread::DropInput(Connection* connection) {
   Bytestream* const lower = connection->lower();
   NoWaitScope no_wait(runtime_);
+  bool in_vain = false;
   for (size_t dropped = 0; dropped < kDropBytesMax;) {
     const auto bytes = lower->Peek(1, Deadline::Immediately());
     if (bytes.ok() && !bytes->empty()) {
       dropped += bytes->size();
       lower->Consume(bytes->size());
+      in_vain = false;
       continue;
     }
     if (bytes.ok() || StatusErrno(bytes.status()) != ETIMEDOUT) return Destroy(connection);
+    // It is said to be readable because the system cannot wait for it. Then its time ends it.
+    if (std::exchange(in_vain, true)) return;
     parking_ = connection;
     readable_at_once_ = false;
     lower->WhenReadable([this, connection] { OnReadable(connection); });

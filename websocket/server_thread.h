@@ -112,6 +112,10 @@ class ServerThread final : private ConnectionHost {
   // How long a connection on which nothing has come is kept once the server is draining: a request
   // that is on its way still gets its 503.
   static constexpr absl::Duration kDrainGrace = absl::Seconds(1);
+  // Until something is tried again that nothing will be told of: a queue whose stream said that it
+  // would take more, and did not; a coroutine for which there is no memory; a stream that is said to
+  // be readable where the system cannot wait for it.
+  static constexpr absl::Duration kRetryPause = absl::Milliseconds(10);
 
   struct ListenerEntry {
     EngineFd entry;
