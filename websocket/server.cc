@@ -31,6 +31,37 @@ Server::Server(Runtime* runtime, ServerOptions options)
       links_(1),
       running_(1) {}
 
+// A call that the destructor lets come out. What it does may be why the server ends, so that its
+// object may be given up while the call has yet to return.
+class Server::Call {
+ public:
+  explicit Call(Server* server)
+      : server_(server),
+        here_(server->runtime_ != nullptr && server->runtime_ == Runtime::CurrentOrNull()) {
+    if (here_) {
+      ++server_->calls_here_;
+    } else {
+      const std::lock_guard<std::mutex> lock(server_->mutex_);
+      ++server_->calls_;
+    }
+  }
+  ~Call() {
+    if (here_) {
+      if (--server_->calls_here_ > 0) return;
+      if (Waiter* const last = server_->last_call_.PopFront()) server_->runtime_->Wake(last);
+    } else {
+      const std::lock_guard<std::mutex> lock(server_->mutex_);
+      if (--server_->calls_ == 0) server_->changed_.notify_all();
+    }
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  Server* const server_;
+  const bool here_;
+};
+
 Server::~Server() {
   if (here_ != nullptr) {
     HALFPIPE_CHECK(runtime_ == Runtime::CurrentOrNull() && here_->MayJoin());
@@ -43,6 +74,8 @@ Server::~Server() {
   } else if (runtime_ == nullptr) {
     HALFPIPE_CHECK(!IsOwnThread());
     Stop();
+  }
+  {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return calls_ == 0; });
   }
@@ -240,6 +273,7 @@ void Server::RunThread(size_t index) {
 }
 
 absl::Status Server::Wait(Deadline deadline) {
+  const Call call(this);
   return runtime_ != nullptr ? WaitHere(deadline) : WaitForThreads(deadline);
 }
 
@@ -248,15 +282,7 @@ absl::Status Server::WaitHere(Deadline deadline) {
   if (here_->IsOwn(runtime_->current())) {
     return ErrnoStatus(EDEADLK, "a handler waits for its own server");
   }
-  ++calls_here_;
-  absl::Status status = here_->WaitDrained(deadline);
-  LeaveHere();
-  return status;
-}
-
-void Server::LeaveHere() {
-  if (--calls_here_ > 0) return;
-  if (Waiter* const waiter = last_call_.PopFront()) runtime_->Wake(waiter);
+  return here_->WaitDrained(deadline);
 }
 
 absl::Status Server::WaitForThreads(Deadline deadline) {
@@ -264,7 +290,6 @@ absl::Status Server::WaitForThreads(Deadline deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (!started_) return ErrnoStatus(EINVAL, "the server has not been started");
   const auto over = [this] { return !starting_ && ended_ == begun_; };
-  ++calls_;
   bool ended = true;
   if (deadline.is_never()) {
     changed_.wait(lock, over);
@@ -272,8 +297,6 @@ absl::Status Server::WaitForThreads(Deadline deadline) {
     const int64_t nanos = std::max<int64_t>(deadline.nanos() - Clock::System().NowNanos(), 0);
     ended = changed_.wait_for(lock, std::chrono::nanoseconds(nanos), over);
   }
-  --calls_;
-  changed_.notify_all();
   return ended ? absl::OkStatus() : ErrnoStatus(ETIMEDOUT, "the server has not drained");
 }
 
@@ -283,6 +306,7 @@ absl::Status Server::Run() {
 }
 
 void Server::Drain(absl::Duration bound) {
+  const Call call(this);
   if (runtime_ != nullptr && runtime_ == Runtime::CurrentOrNull() && here_ != nullptr) {
     const bool at_once = bound <= absl::ZeroDuration();
     return here_->Drain(at_once ? Deadline::Immediately() : Deadline::In(bound));
@@ -292,21 +316,19 @@ void Server::Drain(absl::Duration bound) {
 }
 
 void Server::Stop() {
+  const Call call(this);
   Drain(absl::ZeroDuration());
   if (runtime_ == nullptr) {
     if (!IsOwnThread()) JoinThreads();
     return;
   }
   if (runtime_ != Runtime::CurrentOrNull() || here_ == nullptr || !here_->MayJoin()) return;
-  ++calls_here_;
   here_->Join();
-  LeaveHere();
 }
 
 // Whoever comes first joins them, the others wait for that.
 void Server::JoinThreads() {
   std::unique_lock<std::mutex> lock(mutex_);
-  ++calls_;
   changed_.wait(lock, [this] { return !starting_ && !joining_; });
   if (!threads_.empty()) {
     const std::vector<pthread_t> threads = std::exchange(threads_, {});
@@ -315,9 +337,8 @@ void Server::JoinThreads() {
     for (const pthread_t thread : threads) pthread_join(thread, nullptr);
     lock.lock();
     joining_ = false;
+    changed_.notify_all();
   }
-  --calls_;
-  changed_.notify_all();
 }
 
 // Whether the caller is one of the server's threads: in a handler, or what else runs there.

@@ -69,8 +69,8 @@ class Server {
   explicit Server(ServerOptions options = {});
   // `runtime` is borrowed and outlives the object; ServerOptions::threads does not count.
   Server(Runtime* runtime, ServerOptions options);
-  // As Stop(), and calls of Stop() and Wait() that others are in come out first. Nobody begins another
-  // call of anything. It is a fault, which is checked, where Stop() could not wait: in a handler, a
+  // As Stop(), and calls of Drain(), Stop() and Wait() that others are in come out first. Nobody begins
+  // another call of anything. It is a fault, which is checked, where Stop() could not wait: in a handler, a
   // callback, or on another thread than the runtime's. Whatever handlers refer to outlives the object.
   ~Server();
   Server(const Server&) = delete;
@@ -147,6 +147,7 @@ class Server {
     std::vector<int> fds;  // one for each thread; -1 once it is a thread's
     const TlsContext* tls;
   };
+  class Call;
   struct ThreadStart {
     Server* server;
     size_t index;
@@ -163,7 +164,6 @@ class Server {
   bool IsOwnThread() const;
   absl::Status WaitHere(Deadline deadline);
   absl::Status WaitForThreads(Deadline deadline);
-  void LeaveHere();
 
   const std::unique_ptr<ServerPlan> plan_;
   Runtime* const runtime_;  // null: threads of its own
@@ -173,7 +173,7 @@ class Server {
 
   // On runtime_: kept to the end, whoever has stopped it.
   std::unique_ptr<ServerThread> here_;
-  int calls_here_ = 0;    // of Stop() and Wait(), in progress
+  int calls_here_ = 0;    // on its thread, in progress
   WaiterList last_call_;  // the destructor's
 
   mutable std::mutex mutex_;  // of what follows
@@ -186,7 +186,7 @@ class Server {
   size_t ended_ = 0;
   bool starting_ = false;
   bool joining_ = false;
-  int calls_ = 0;  // as calls_here_
+  int calls_ = 0;  // on other threads, in progress
 };
 
 }  // namespace halfpipe::websocket

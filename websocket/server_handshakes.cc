@@ -52,6 +52,7 @@ void ServerThread::RunHandshake(Connection* connection) {
     if (StatusErrno(status) != EAGAIN) break;
     status = absl::OkStatus();
     begun = false;
+    runtime_->CountOperation();
   }
   if (!status.ok()) {
     // Where the client was answered it is to read the answer; see http::EndAfterAnswer().

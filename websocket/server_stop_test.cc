@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -467,29 +468,53 @@ TEST_F(ServerStopOwnThreadsTest, AHandlerEndsIt) {
 }
 
 TEST_F(ServerStopOwnThreadsTest, TheDestructorLetsOthersOut) {
-  server_->Handle("/", EchoHandler());
+  std::atomic<bool> told = false;
+  std::atomic<bool> returns = false;
+  server_->Handle("/", {.session = [&](Connection& c, Stream&) {
+                    EXPECT_EQ(c.runtime()->SleepUntil(Deadline::Never()), ECANCELED);
+                    told = true;
+                    while (!returns) std::this_thread::yield();
+                  }});
   StartServer();
   Connect("/");
-  std::atomic<int> begun = 0;
-  std::vector<std::thread> threads;
   Server* const server = server_.get();
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&, i] {
-      ++begun;
-      if (i % 2 == 0) {
-        EXPECT_TRUE(server->Wait(Deadline::Never()).ok());
-      } else {
-        EXPECT_EQ(StatusErrno(server->Wait(Deadline::In(absl::Milliseconds(1)))), ETIMEDOUT);
-      }
-      ++begun;
-    });
-  }
-  // Two of them are out, the others in the call, or the sleep is too short and they are not yet.
-  while (begun < 6) std::this_thread::yield();
-  std::thread stopper([&] { server->Stop(); });
-  stopper.join();
-  for (std::thread& thread : threads) thread.join();
+  std::thread stopper([server] { server->Stop(); });
+  while (!told) std::this_thread::yield();
+  // The stopper waits for the session, or is about to.
+  std::thread releaser([&returns] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    returns = true;
+  });
   server_.reset();
+  EXPECT_TRUE(returns);
+  stopper.join();
+  releaser.join();
+}
+
+// A server that has drained may be given up, though whoever has asked for that is not out yet.
+TEST_F(ServerStopOwnThreadsTest, GivenUpWhileAnotherDrainsIt) {
+  for (int i = 0; i < 30; ++i) {
+    auto owned = std::make_unique<Server>(ServerOptions{.threads = 2});
+    Server* const server = owned.get();
+    ASSERT_TRUE(server->Start().ok());
+    std::thread drainer([server] { server->Drain(absl::ZeroDuration()); });
+    EXPECT_TRUE(server->Wait(Later()).ok());
+    owned.reset();
+    drainer.join();
+  }
+}
+
+TEST(ServerStopThreadsTest, GivenUpWhileAnotherDrainsIt) {
+  Runtime runtime;
+  for (int i = 0; i < 30; ++i) {
+    auto owned = std::make_unique<Server>(&runtime, ServerOptions());
+    Server* const server = owned.get();
+    ASSERT_TRUE(server->Start().ok());
+    std::thread drainer([server] { server->Stop(); });
+    EXPECT_TRUE(server->Wait(Later()).ok());
+    owned.reset();
+    drainer.join();
+  }
 }
 
 TEST_F(ServerStopOwnThreadsTest, BeforeTheStart) {
