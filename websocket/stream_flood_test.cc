@@ -55,19 +55,20 @@ class FloodedBytestream final : public ForwardingBytestream {
 
 class StreamFloodTest : public testing::Test {
  protected:
-  // A peer that says `first` and then `again` over and over, each time within ten milliseconds of
+  // A peer that says `first` and then `again` over and over, each time within `step` of
   // simulated time, for ten minutes.
-  void Flood(const Options& options, const std::string& first, const std::string& again) {
+  void Flood(const Options& options, const std::string& first, const std::string& again,
+             absl::Duration step = absl::Milliseconds(2)) {
     auto [peer, lower] = MakePair(&runtime_, {.capacity_bytes = 1 << 20});
     peer_ = std::move(peer);
     Say(first);
     const int64_t stop = runtime_.clock().NowNanos() + absl::ToInt64Nanoseconds(absl::Minutes(10));
-    const auto more = [this, again, stop] {
+    const auto more = [this, again, stop, step] {
       if (runtime_.clock().NowNanos() > stop) {
         peer_.reset();
         return;
       }
-      runtime_.sim_clock().Advance(absl::Milliseconds(10));
+      runtime_.sim_clock().Advance(step);
       Say(again);
     };
     stream_ = std::make_unique<Stream>(
@@ -114,7 +115,7 @@ TEST_F(StreamFloodTest, CloseEndsWithinItsTime) {
   EXPECT_LT(Took(), absl::Minutes(1));
   EXPECT_THAT(stream_->SendText("x", kNow), IsErrno(EBADF));
   // Little to send, and much to inflate.
-  Flood(deflate, "", Bomb(1 << 16, 0xc1));
+  Flood(deflate, "", Bomb(1 << 20, 0xc2), absl::Milliseconds(100));
   EXPECT_THAT(stream_->Close(1000, "", Deadline::Never()), IsErrno(ETIMEDOUT));
   EXPECT_LT(Took(), absl::Minutes(1));
   // Behind a breach, where nothing is looked at any more.
@@ -199,16 +200,28 @@ TEST_F(StreamFloodTest, WhatItWasGivenUpForIsTold) {
 
 // However late it is, what has come is received: as much as any buffer holds.
 TEST_F(StreamFloodTest, WhatHasComeIsReceivedLate) {
-  auto [peer, lower] = MakePair(&runtime_, {.capacity_bytes = 12 << 20});
+  auto [peer, lower] = MakePair(&runtime_, {.capacity_bytes = 6 << 20});
   peer_ = std::move(peer);
   Stream stream(&runtime_, std::move(lower), Options());
-  const std::string text(10 << 20, 'x');
-  Say(FromClient().Text(text));
+  const std::string text(4 << 20, 'x');
+  Say(FromClient().Binary(text));
   auto dropped = stream.Discard(kNow);
   ASSERT_THAT(dropped, IsOk());
   EXPECT_EQ((*dropped)->size, text.size());
-  Say(FromClient().Text(text).Text(text.substr(0, 1 << 20)).Close(1000));
+  Say(FromClient().Binary(text).Binary(text.substr(0, 1 << 20)).Close(1000));
   EXPECT_THAT(stream.Detach(1000, "", kNow), IsOk());
+}
+
+// The largest message that there is by default, inflated.
+TEST_F(StreamFloodTest, WhatHasComeIsInflatedLate) {
+  auto [peer, lower] = MakePair(&runtime_, {.capacity_bytes = 1 << 20});
+  peer_ = std::move(peer);
+  const Options options = WithDeflate();
+  Stream stream(&runtime_, std::move(lower), options);
+  Say(Bomb(options.message_bytes_max, 0xc2));
+  auto message = stream.ReceiveView(kNow);
+  ASSERT_THAT(message, IsOk());
+  EXPECT_EQ((*message)->payload.size(), options.message_bytes_max);
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ constexpr size_t kDirectReadBytesMin = 4096;
 constexpr int kStepsPerOperation = 64;
 
 // So much is received before the clock is looked at, if nothing had to be waited for: more than any
-// buffer holds, so that what has come is received however late it is. A header, and what it takes to
-// deal with it, counts as this many bytes.
-constexpr uint64_t kWorkPerLook = uint64_t{16} << 20;
+// buffer holds, and than most of that says when it is inflated, so that what has come is received
+// however late it is. A header, and what it takes to deal with it, counts as this many bytes.
+constexpr uint64_t kWorkPerLook = uint64_t{64} << 20;
 constexpr uint64_t kHeaderWork = 64;
 
 }  // namespace
