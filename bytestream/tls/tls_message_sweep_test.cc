@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -108,6 +109,12 @@ class TlsMessageSweepTest : public testing::Test {
     ASSERT_THAT(Peek(*tls_, 1, kNow), IsErrno(ETIMEDOUT));
     got_.clear();
     said_data_ = ended_ = false;
+  }
+
+  // What fails by a plan ends with the scenario that has it.
+  void Disconnect() {
+    detached_ = nullptr;
+    tls_ = nullptr;
   }
 
   Deadline Soon() { return Deadline::In(absl::Minutes(1)); }
@@ -209,6 +216,7 @@ TEST_F(TlsMessageSweepTest, InterruptedAtEachWait) {
       for (const int error : {ETIMEDOUT, ECANCELED}) {
         const int waits = SweepWaits(&runtime_, error, [&](WaitFault& fault) {
           FaultPlan none(-1, 0);
+          const absl::Cleanup disconnect = [&] { Disconnect(); };
           Connect(&none);
           if (behind_tail) {
             ASSERT_THAT(WriteTail(*tls_, "tail"), IsOk());
@@ -242,6 +250,7 @@ TEST_F(TlsMessageSweepTest, ReaderInterruptedAtEachWait) {
     for (const int error : {ETIMEDOUT, ECANCELED}) {
       const int waits = SweepWaits(&runtime_, error, [&](WaitFault& fault) {
         FaultPlan none(-1, 0);
+        const absl::Cleanup disconnect = [&] { Disconnect(); };
         Connect(&none);
         ASSERT_THAT(WriteTail(*tls_, "tail"), IsOk());
         absl::StatusOr<std::string> read;
@@ -273,6 +282,7 @@ TEST_F(TlsMessageSweepTest, StreamBelowFails) {
       const bool passes = error == ETIMEDOUT || error == ECANCELED || IsShortage(error);
       const int calls = SweepFaults(error, [&](FaultPlan& plan) {
         if (passes) plan.GoOn();
+        const absl::Cleanup disconnect = [&] { Disconnect(); };
         Connect(&plan);
         plan.set_armed(true);
         absl::Status status = Finish([&] { return Make(call); });
