@@ -6,7 +6,8 @@
 In README files: links to files and headings that are not there; names of files, targets and errnos
 that are not there; names between backticks (functions, types, constants, options) that no source
 has. In comments of sources: names of files and targets that are not there. In packages: public
-libraries that the package's public face has forgotten. One line for each, FILE:LINE: WHAT; status 1
+libraries that the package's public face has forgotten. In headers of C calls: calls without a
+comment or a short name, and errnos that are not there. One line for each, FILE:LINE: WHAT; status 1
 if there is one.
 """
 
@@ -22,6 +23,8 @@ FOREIGN = {'zconf.h'}
 NOT_OF_FACE = {
     '//websocket:libdill',  # a face of its own, with names that others may have
 }
+# What macros call.
+PREFIXED_ONLY = {'dill_go_named'}
 RULE = re.compile(r'^(\w+)\(\n(.*?)^\)', re.M | re.S)
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 SPAN = re.compile(r'`([^`]+)`')
@@ -199,6 +202,26 @@ def check_face(tree, path):
             yield number, '%s is public, and //%s does not bring it' % (label, package)
 
 
+def check_c_header(tree, path):
+    """Each C call says what it does, and has its short name as a label of the linkage name."""
+    lines = read(tree.root, path).split('\n')
+    text = '\n'.join(lines)
+    if 'DILL_DISABLE_RAW_NAMES' not in text:
+        return
+    labels = dict(re.findall(r'\b(\w+)\([^;{}]*?__asm__\(\s*"(\w+)"\)', text))
+    documented = False
+    for number, line in enumerate(lines, 1):
+        match = re.match(r'^(?!typedef)[a-z][\w ]*[ *]+(dill_\w+)\(', line)
+        if match:
+            name = match.group(1)
+            if not documented:
+                yield number, '%s has no comment' % name
+            if labels.get(name[len('dill_'):]) != name and name not in PREFIXED_ONLY:
+                yield number, '%s has no short name' % name
+        # A comment counts for all declarations behind it up to the next empty line.
+        documented = line.endswith('*/') or (documented and line != '')
+
+
 def comment_of(line, path):
     if path.endswith(('.py', '.sh', '.bzl', 'BUILD', 'bazelw')):
         match = re.match(r'^\s*#(.*)', line)
@@ -212,7 +235,10 @@ def check_code(tree, path):
         comment = comment_of(line, path)
         if comment is None:
             continue
-        for problem in list(check_labels(tree, comment)) + list(check_files(tree, comment)):
+        problems = list(check_labels(tree, comment)) + list(check_files(tree, comment))
+        if path.endswith('.h'):
+            problems += check_errnos(comment)
+        for problem in problems:
             yield number, problem
 
 
@@ -225,6 +251,8 @@ def check(root):
             found = check_readme(tree, path)
         elif os.path.basename(path) == 'BUILD':
             found = list(check_code(tree, path)) + list(check_face(tree, path))
+        elif path.endswith('.h'):
+            found = list(check_code(tree, path)) + list(check_c_header(tree, path))
         elif path.endswith(CODE):
             found = check_code(tree, path)
         for number, problem in found:

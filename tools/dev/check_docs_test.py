@@ -84,6 +84,18 @@ class CheckDocsTest(unittest.TestCase):
         ])
         self.assertEqual(self.findings({'b/BUILD': libraries}), [])
 
+    def test_c_header(self):
+        self.assertEqual(self.findings({
+            'x.h': '/* EGONE */\n\nint dill_a(void);\n\n/* EPIPE */\nint dill_b(int x,\n           int y);\n'
+                   'void* dill_c(void);\n\n#ifndef DILL_DISABLE_RAW_NAMES\n'
+                   'int a(void) __asm__("dill_a");\nint b(int x,\n      int y) __asm__(\n    "dill_c");\n',
+        }), [
+            'x.h:1: no such errno: EGONE',
+            'x.h:3: dill_a has no comment',
+            'x.h:6: dill_b has no short name',
+            'x.h:8: dill_c has no short name',
+        ])
+
     def test_this_tree(self):
         # Where the test runs its own file is a link to the one in the tree.
         root = os.path.join(os.path.dirname(os.path.realpath(__file__)), '../..')
