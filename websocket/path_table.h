@@ -2,6 +2,7 @@
 #define HALFPIPE_WEBSOCKET_PATH_TABLE_H_
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,12 +43,15 @@ class PathTable {
     return nullptr;
   }
 
-  // Whether `ok(value)` for all there is.
+  // The path or prefix of the first entry that `ok(path, value)` is false of; nothing if there is none.
   template <typename F>
-  bool AllOf(F ok) const {
-    const auto second = [&ok](const auto& entry) { return ok(entry.second); };
-    return std::all_of(exact_.begin(), exact_.end(), second) &&
-           std::all_of(prefixes_.begin(), prefixes_.end(), second);
+  std::optional<absl::string_view> FirstNot(F ok) const {
+    for (const auto* entries : {&exact_, &prefixes_}) {
+      for (const auto& [path, value] : *entries) {
+        if (!ok(absl::string_view(path), value)) return absl::string_view(path);
+      }
+    }
+    return std::nullopt;
   }
 
  private:

@@ -8,6 +8,9 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "bytestream/base/check.h"
 #include "bytestream/base/clock.h"
 #include "bytestream/base/errno_status.h"
@@ -187,12 +190,16 @@ absl::Status Server::CheckOptions() const {
     return ErrnoStatus(EINVAL, "a head is longer than the read buffer");
   }
   if (!IsValid(options.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
-  const auto valid = [&options](const Handler& handler) {
-    return IsValid(handler.options) && IsValid(ConnectionOptions(options, handler.options)) &&
+  const auto valid = [&options](absl::string_view path, const Handler& handler) {
+    // No request could ever be for another one: a resource begins with / and its query is cut off.
+    return absl::StartsWith(path, "/") && !absl::StrContains(path, '?') &&
+           IsValid(handler.options) && IsValid(ConnectionOptions(options, handler.options)) &&
            IsValid(handler.options.deflate) && IsValid(handler.origin);
   };
-  if (!plan_->handlers.AllOf(valid)) {
-    return ErrnoStatus(EINVAL, "a handler's options or origins are out of range");
+  if (const auto path = plan_->handlers.FirstNot(valid); path.has_value()) {
+    return ErrnoStatus(EINVAL, absl::StrCat("the handler of \"", *path,
+                                            "\" has a path that does not begin with / or has a "
+                                            "query, or options or origins out of range"));
   }
   return absl::OkStatus();
 }

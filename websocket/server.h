@@ -77,7 +77,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // What serves the path `path` ("/chat"), or all that begin with `prefix` ("/files/"). An exact
-  // path comes first, then the longest prefix. Before Start().
+  // path comes first, then the longest prefix. Before Start(), which refuses what begins with no /
+  // or has a query.
   void Handle(absl::string_view path, Handler handler);
   void HandlePrefix(absl::string_view prefix, Handler handler);
 

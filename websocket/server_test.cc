@@ -691,6 +691,18 @@ TEST_F(ServerTest, StartAndOptionsAreChecked) {
     server.HandlePrefix("/", std::move(handler));
     EXPECT_EQ(StatusErrno(server.Start()), EINVAL);
   }
+  // Paths that no request can have.
+  for (const char* path : {"", "chat", "/chat?room=1", "ws://host/chat"}) {
+    for (const bool prefix : {false, true}) {
+      Server server(&runtime_, {});
+      server.Handle("/good", EchoHandler());
+      prefix ? server.HandlePrefix(path, EchoHandler()) : server.Handle(path, EchoHandler());
+      const absl::Status status = server.Start();
+      EXPECT_EQ(StatusErrno(status), EINVAL) << path;
+      EXPECT_THAT(std::string(status.message()),
+                  testing::HasSubstr(absl::StrCat("\"", path, "\"")));
+    }
+  }
   Server server(&runtime_, {});
   EXPECT_EQ(StatusErrno(server.Wait(Soon())), EINVAL);
   auto [client, theirs] = MakePair(&runtime_);
