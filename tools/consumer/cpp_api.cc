@@ -11,14 +11,18 @@
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/net/tcp.h"
+#include "bytestream/net/udp.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/channel.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/tls/tls_context.h"
 #include "websocket/broadcast.h"
 #include "websocket/client.h"
 #include "websocket/message_writer.h"
 #include "websocket/reconnecting_client.h"
 #include "websocket/server.h"
+#include "websocket/upgrade.h"
 
 namespace {
 
@@ -34,6 +38,24 @@ namespace websocket = halfpipe::websocket;
     absl::Status error = (expression); \
     if (!error.ok()) return error;     \
   } while (false)
+
+// Options are named one by one, and what is left out has its default: -Wextra has no more to say.
+[[maybe_unused]] void NameOptions() {
+  [[maybe_unused]] const halfpipe::Runtime::Options runtime = {.stack_bytes = 65536};
+  [[maybe_unused]] const halfpipe::TcpListenOptions tcp = {.backlog = 16};
+  [[maybe_unused]] const halfpipe::UdpOptions udp = {.reuse_port = true};
+  [[maybe_unused]] const halfpipe::TlsServerOptions tls_server = {
+      .identity = {.certificates = {.file = "chain.pem"}, .key = {.file = "key.pem"}}};
+  [[maybe_unused]] const halfpipe::TlsClientOptions tls_client = {.trust = {.text = "pem"}};
+  [[maybe_unused]] const websocket::Options stream = {.answer_close = false};
+  [[maybe_unused]] const websocket::ServerOptions server = {
+      .threads = 2, .connection = {.send_time = absl::Seconds(1)}};
+  [[maybe_unused]] const websocket::ClientOptions client = {
+      .proxy = websocket::ClientProxy{.host = "proxy.example"}};
+  [[maybe_unused]] const websocket::ReconnectOptions reconnect = {.attempts_max = 3};
+  [[maybe_unused]] const websocket::ClientUpgradeOptions ask = {.host = "example.org"};
+  [[maybe_unused]] const websocket::ServerUpgradeOptions answer = {.secure = true};
+}
 
 // Sends a message in ten pieces, and receives it whole.
 absl::Status SendInPieces(Runtime* runtime, const std::string& url, Deadline deadline) {
