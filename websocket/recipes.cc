@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
@@ -15,7 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "bytestream/base/errno_status.h"
+#include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/bundle.h"
+#include "bytestream/tls/tls_context.h"
 #include "http/core/basic_auth.h"
 #include "http/core/constant_time.h"
 #include "websocket/client.h"
@@ -158,6 +161,36 @@ void AddMembers(Server* server, std::string token) {
     if (head.target == "/healthz") return http::TextResponse(200, "alive\n");
     return http::TextResponse(404, "There is nothing here.\n");
   });
+}
+// Serves wss. The result is in use for as long as the server is.
+absl::StatusOr<std::unique_ptr<TlsContext>> ListenWithTls(Server* server, IpAddress* address,
+                                                          std::string chain_file,
+                                                          std::string key_file) {
+  auto context = TlsContext::ForServer(
+      {.identity = {.certificates = {.file = chain_file}, .key = {.file = key_file}}});
+  if (!context.ok()) return context.status();
+  auto listening = server->ListenTcp(*address, context->get());
+  if (!listening.ok()) return listening.status();
+  *address = *listening;  // with the port that was chosen for port 0
+  return context;
+}
+
+// Asks a wss URL with roots of one's own in place of the system's.
+absl::StatusOr<std::string> AskWithTls(Runtime* runtime, absl::string_view url,
+                                       std::string trust_file, Deadline deadline) {
+  auto trust = TlsContext::ForClient({.trust = {.file = trust_file}});
+  if (!trust.ok()) return trust.status();
+  ClientOptions options;
+  options.tls = trust->get();
+  Client client(runtime, std::move(options));
+  auto stream = client.Connect(url, deadline);
+  if (!stream.ok()) return stream.status();
+  absl::Status sent = (*stream)->SendText("?", deadline);
+  if (!sent.ok()) return sent;
+  auto answer = (*stream)->ReceiveView(deadline);
+  if (!answer.ok()) return answer.status();
+  if (!answer->has_value()) return ErrnoStatus(ECONNRESET, "closed without an answer");
+  return std::string((*answer)->text());
 }
 // Each message names a file, whose content is the answer.
 void AddFiles(Server* server) {

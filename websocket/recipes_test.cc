@@ -20,6 +20,7 @@
 #include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/test_certs.h"
 #include "gtest/gtest.h"
 #include "websocket/client.h"
 #include "websocket/server_test_support.h"
@@ -176,6 +177,30 @@ TEST_F(RecipesTest, Members) {
   EXPECT_EQ(ask("/members", "other", ""), 401);
   EXPECT_EQ(ask("/members", "", ""), 401);
   EXPECT_EQ(ask("/none", "s3cret", ""), 404);
+}
+
+TEST_F(RecipesTest, Tls) {
+  const halfpipe::TestCerts& certs = halfpipe::TestCerts::Get();
+  const std::string ca = halfpipe::WriteTestFile("ca.pem", certs.ca.certificate);
+  const std::string chain = halfpipe::WriteTestFile("chain.pem", certs.server.certificate);
+  const std::string key = halfpipe::WriteTestFile("key.pem", certs.server.key);
+  std::unique_ptr<halfpipe::TlsContext> context;
+  Server server(&runtime_, {});
+  server.Handle("/", EchoHandler());
+  auto address = halfpipe::IpAddress::Loopback(halfpipe::IpFamily::kIpv4, 0);
+  auto listening = ListenWithTls(&server, &address, chain, key);
+  ASSERT_TRUE(listening.ok()) << listening.status();
+  context = *std::move(listening);
+  ASSERT_TRUE(server.Start().ok());
+  const std::string url = absl::StrCat("wss://localhost:", address.port(), "/");
+  const auto answer = AskWithTls(&runtime_, url, ca, Soon());
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer.value_or(""), "?");
+  // Whoever trusts others is told so.
+  const std::string others = halfpipe::WriteTestFile("other.pem", certs.other_ca.certificate);
+  EXPECT_EQ(halfpipe::StatusErrno(AskWithTls(&runtime_, url, others, Soon()).status()), EACCES);
+  EXPECT_EQ(halfpipe::StatusErrno(ListenWithTls(&server, &address, ca, "/none").status()), ENOENT);
+  server.Stop();
 }
 
 TEST_F(RecipesTest, Files) {
