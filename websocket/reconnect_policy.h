@@ -47,8 +47,8 @@ struct ConnectionEnd {
 //     descriptors or memory): yes. A name without address: yes, for names come back.
 //   * A refusal by the server: 408, 425, 429 and 5xx but 501 and 505: yes. Others: no, the same
 //     request gets the same answer.
-//   * A bad certificate or proxy's refusal (EACCES without status), an answer that is not HTTP or not
-//     WebSocket (EPROTO), bad options (EINVAL), being cancelled: no.
+//   * A bad certificate, a proxy's refusal or the system's (EACCES without status), an answer that is
+//     not HTTP or not WebSocket (EPROTO), bad options (EINVAL), being cancelled: no.
 //   * The end of a connection without a Close, or with 1001 (going away), 1005, 1006, 1011 to 1014:
 //     yes. 1000, and those that say that we or our messages were at fault: no. Codes of
 //     applications (3000 and above): no; who gives them a meaning decides by it.

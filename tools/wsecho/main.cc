@@ -1,6 +1,5 @@
 // wsecho: a WebSocket server that sends every message back. See tools/README.md.
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -17,21 +16,14 @@
 #include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/tls/tls_context.h"
-#include "http/core/message.h"
-#include "http/core/response.h"
-#include "http/core/upgrade.h"
+#include "tools/wsecho/echo_service.h"
 #include "tools/wsecho/endpoint.h"
 #include "tools/wsecho/flags.h"
 #include "tools/wsecho/listen.h"
 #include "tools/wsecho/options.h"
-#include "tools/wsecho/page.h"
 #include "tools/wsecho/standard_streams.h"
 #include "tools/wsecho/termination.h"
-#include "websocket/connection.h"
-#include "websocket/core/close_code.h"
 #include "websocket/server.h"
-#include "websocket/server_options.h"
-#include "websocket/stream.h"
 
 namespace halfpipe::tools {
 namespace {
@@ -44,21 +36,6 @@ constexpr absl::Duration kDrainTime = absl::Seconds(1);
 int Fail(int status, absl::string_view what) {
   std::fputs(absl::StrCat("wsecho: ", what, "\n").c_str(), stderr);
   return status;
-}
-
-void Echo(websocket::Connection& connection, websocket::MessageView message) {
-  // Others are told by the connection's end, which has begun then.
-  if (StatusErrno(connection.Send(message)) != ETIMEDOUT) return;
-  static_cast<void>(
-      connection.Close(websocket::kClosePolicyViolation, "what is sent back is not read"));
-}
-
-http::Response AnswerPlain(const http::RequestHead& head) {
-  http::RequestAddress address;
-  const bool good = http::CheckRequestAddress(head, &address) == http::UpgradeError::kNone;
-  const absl::string_view path = address.resource.substr(0, address.resource.find('?'));
-  if (!good || path != "/") return http::TextResponse(404, "There is nothing here but /\n");
-  return http::TextResponse(200, std::string(EchoPage()), "text/html; charset=utf-8");
 }
 
 absl::StatusOr<std::unique_ptr<TlsContext>> MakeTls(const EchoOptions& options) {
@@ -82,11 +59,7 @@ int Serve(EchoOptions options, const TlsContext* tls) {
   TerminationSignals signals;
   Runtime runtime;
   websocket::Server server(&runtime, options.server);
-  websocket::Handler echo;
-  echo.on_message = Echo;
-  echo.options = options.connection;
-  server.HandlePrefix("/", std::move(echo));
-  server.HandlePlain(AnswerPlain);
+  AddEcho(&server, options.connection);
 
   const absl::Status listening = Listen(&server, &options.listen, tls);
   const std::string url = EndpointUrl(options.listen, options.tls());

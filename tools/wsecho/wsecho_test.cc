@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
+#include "bytestream/base/errno_status.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/ip_address.h"
@@ -304,6 +306,33 @@ TEST(WsechoTest, TheBoundCanBeChanged) {
   ExpectBound(Server({"--message_bytes_max=20000000"}), 20000000);
 }
 
+// A standard stream that is closed is no place for a socket, and no reason not to serve.
+TEST(WsechoTest, ClosedStandardStreams) {
+  const SocketDirectory directory;
+  const std::string path = directory.Path("echo");
+  ChildProcess shell({"bash", "-c", absl::StrCat("exec ", kProgram, " \"$1\" <&- >&-"), "bash",
+                      absl::StrCat("--listen=unix:", path)});
+  struct stat file;
+  while (stat(path.c_str(), &file) != 0) usleep(1000);
+  Runtime runtime;
+  auto socket = UnixConnect(&runtime, path, Soon());
+  // It listens a moment after its file is there.
+  while (StatusErrno(socket.status()) == ECONNREFUSED) socket = UnixConnect(&runtime, path, Soon());
+  const auto stream = Open(&runtime, std::move(socket));
+  ExpectEcho(stream.get(), MessageType::kText, "hello");
+  shell.Signal(SIGTERM);
+  ExpectClose(stream.get(), 1001);
+  EXPECT_TRUE(stream->Close(0, "", Soon()).ok());
+  EXPECT_EQ(shell.Wait(), 0);
+  EXPECT_EQ(shell.errors(), "");
+}
+
+TEST(WsechoTest, HelpThatCannotBeWritten) {
+  ChildProcess shell({"bash", "-c", absl::StrCat("exec ", kProgram, " --help > /dev/full")});
+  EXPECT_EQ(shell.Finish(""), 2);
+  EXPECT_EQ(shell.errors(), "wsecho: standard output: ENOSPC\n");
+}
+
 TEST(WsechoTest, ExplainsWhatItCannotDo) {
   for (const char* bad : {"--listen=here", "--port=80", "--message_bytes_max=many", "argument",
                           "--deflate_level=1"}) {
@@ -315,6 +344,7 @@ TEST(WsechoTest, ExplainsWhatItCannotDo) {
   ChildProcess second({kProgram, absl::StrCat("--listen=127.0.0.1:", server.port())});
   EXPECT_EQ(second.Finish(""), 2);
   EXPECT_THAT(second.errors(), StartsWith("wsecho: cannot listen on ws://127.0.0.1:"));
+  EXPECT_THAT(second.errors(), HasSubstr(": EADDRINUSE\n"));
   ChildProcess help({kProgram, "--help"});
   EXPECT_EQ(help.Finish(""), 0);
   EXPECT_THAT(help.output(), HasSubstr("--message_bytes_max=BYTES"));
