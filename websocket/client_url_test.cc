@@ -27,7 +27,7 @@ std::string Read(absl::string_view text) {
 TEST(ClientUrlTest, HostsAndPorts) {
   EXPECT_EQ(Read("ws://a.example"), "a.example 80 a.example /");
   EXPECT_EQ(Read("WS://a.example:8080/b/c?d"), "a.example 8080 a.example:8080 /b/c?d");
-  EXPECT_EQ(Read("wss://a.example:443?"), "a.example 443 TLS a.example /?");
+  EXPECT_EQ(Read("wss://a.example:443?"), "a.example 443 TLS a.example /");
   EXPECT_EQ(Read("wss://[::1]:1/"), "::1 1 TLS [::1]:1 /");
 }
 
