@@ -11,12 +11,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/net/pair.h"
+#include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/scripted_bytestream.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/status_matchers.h"
@@ -279,6 +281,57 @@ TEST_F(HeadExchangeTest, DetachOfHeadsThatHaveNotBegun) {
   const absl::StatusOr<BytestreamPtr> lower = exchange.Detach(kNow);
   ASSERT_THAT(lower, IsOk());
   EXPECT_EQ(AsText(*(*lower)->Peek(0, kNow)), "GET / HTTP/1.1\r\n\r\n");
+}
+
+// What is waited for comes a nanosecond before the deadline, at it and behind it; the coroutine that
+// brings it began to wait first. After a timeout the call is made again, and nothing was lost or
+// sent twice.
+TEST_F(HeadExchangeTest, DeadlinesAtTheirLimit) {
+  for (const int nanos : {-1, 0, 1}) {
+    SCOPED_TRACE(nanos);
+    const int expected = nanos > 0 ? ETIMEDOUT : 0;
+    auto [reader, writer] = MakePair(&runtime_);
+    HeadExchange receiver(&runtime_, std::move(reader));
+    const auto say = [writer = writer.get()](absl::string_view text) {
+      const IoSlice slice(text);
+      EXPECT_THAT(writer->Write({&slice, 1}, /*more=*/false, kNow), IsOk());
+    };
+    say("GET / HTTP/1.1\r");
+    const absl::Duration limit = absl::Seconds(1);
+    const Deadline deadline = Deadline::In(limit);
+    const Deadline event = Deadline::In(limit + absl::Nanoseconds(nanos));
+    Bundle bundle(&runtime_);
+    ASSERT_THAT(bundle.Go([&] {
+      EXPECT_EQ(runtime_.SleepUntil(event), 0);
+      say("\n");
+    }),
+                IsOk());
+    EXPECT_EQ(runtime_.Yield(), 0);
+    EXPECT_THAT(receiver.PeekRequestLine(deadline).status(), IsErrno(expected));
+    const absl::StatusOr<RequestLine> line = receiver.PeekRequestLine(kNever);
+    ASSERT_THAT(line, IsOk());
+    EXPECT_EQ(line->method, "GET");
+    EXPECT_EQ(bundle.Wait(kNever), 0);
+
+    ScriptedBytestreamPtr script = MakeScripted(&runtime_);
+    ScriptedBytestream* const peer = script.get();
+    peer->BlockWrites().AwaitWriter();
+    HeadExchange sender(&runtime_, std::move(script));
+    const Deadline until = Deadline::In(limit);
+    const Deadline unblocked = Deadline::In(limit + absl::Nanoseconds(nanos));
+    ASSERT_THAT(bundle.Go([&] {
+      EXPECT_EQ(runtime_.SleepUntil(unblocked), 0);
+      peer->UnblockWrites().ExpectWrite("GET / HTTP/1.1\r\n");
+    }),
+                IsOk());
+    EXPECT_EQ(runtime_.Yield(), 0);
+    EXPECT_THAT(sender.SendRequestLine("GET", "/", until), IsErrno(expected));
+    if (expected != 0) {
+      EXPECT_THAT(sender.SendRequestLine("GET", "/", kNever), IsOk());
+    }
+    EXPECT_EQ(bundle.Wait(kNever), 0);
+    EXPECT_EQ(peer->steps_left(), 0u);
+  }
 }
 
 TEST_F(HeadExchangeTest, WhatIsSentIsReadAsItWas) {
