@@ -76,7 +76,11 @@ class Race {
         destinations.push_back(std::move(destination));
       }
     }
-    plan_.OnAnswer(family, std::move(destinations), answer.status(), Now());
+    absl::Status status = answer.status();
+    if (status.ok() && destinations.empty()) {
+      status = ErrnoStatus(EADDRNOTAVAIL, absl::StrCat("no address for ", name_));
+    }
+    plan_.OnAnswer(family, std::move(destinations), std::move(status), Now());
   }
 
   // Until there is a connection, or why there is none.

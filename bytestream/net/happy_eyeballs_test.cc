@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
@@ -153,7 +154,9 @@ TEST_F(HappyEyeballsTest, WhatIsKnownIsNotAskedFor) {
   ASSERT_THAT(scene_.Connect(Deadline::Immediately(), "10.9.9.9"), IsOk());
   ASSERT_THAT(scene_.Connect(Deadline::Immediately(), "LOCALHOST"), IsOk());
   EXPECT_EQ(scene_.attempts(), "10.9.9.9:80@0 [::1]:80@0 127.0.0.1:80@0");
-  EXPECT_THAT(scene_.Connect(Deadline::Never(), "a.invalid"), IsErrno(EADDRNOTAVAIL));
+  const absl::StatusOr<int> nobody = scene_.Connect(Deadline::Never(), "a.invalid");
+  EXPECT_THAT(nobody, IsErrno(EADDRNOTAVAIL));
+  EXPECT_TRUE(absl::StrContains(nobody.status().message(), "a.invalid")) << nobody.status();
   EXPECT_THAT(scene_.Connect(Deadline::Never(), "no name"), IsErrno(EADDRNOTAVAIL));
   EXPECT_THAT(scene_.Connect(Deadline::Never(), ""), IsErrno(EINVAL));
   EXPECT_THAT(scene_.resolver.lookups(), IsEmpty());
