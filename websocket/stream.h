@@ -160,7 +160,7 @@ class Stream final : public MessageSocket {
   // runtime's next poll.
   void WhenWritable(Callback callback);
 
-  // Gives back what compressing holds, unless a send is under way: for connections that may be idle
+  // Gives back what compressing holds, unless sender_busy(): for connections that may be idle
   // for long. The next compressed message begins with an empty window, which costs it some size.
   // (What inflating holds is the peer's to do without: client_, server_no_context_takeover.)
   void ReleaseCompressor();
@@ -197,7 +197,9 @@ class Stream final : public MessageSocket {
   // together in memory of the stream.
   absl::StatusOr<std::optional<MessageView>> ReceiveView(Deadline deadline);
 
-  // Drops one message of whatever size, checked like all others, and tells what it was.
+  // Drops one message of whatever size, checked like all others, and tells what it was. Interrupted
+  // before it has dropped a byte it has done nothing; else what is left of the message is for another
+  // Discard(), or for a Receive() that skips as much.
   absl::StatusOr<std::optional<MessageInfo>> Discard(Deadline deadline);
 
   // Receives the next piece of a message, as soon as there is any, for messages larger than memory:
