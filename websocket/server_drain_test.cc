@@ -293,6 +293,33 @@ TEST_F(ServerDrainTest, NobodyLingersBehindTheBound) {
   EXPECT_EQ(Millis(), start);
 }
 
+// An upgrade whose last bytes leave in the moment in which the bound is over is none any more.
+TEST_F(ServerDrainTest, NobodyUpgradesBehindTheBound) {
+  Server server(&runtime_, {});
+  int opened = 0;
+  Handler handler = EchoHandler();
+  handler.on_open = [&opened](Connection&) { ++opened; };
+  handler.on_close = [this](Connection&, const CloseReport& report) {
+    ends_.push_back(report.error);
+  };
+  server.Handle("/", std::move(handler));
+  ASSERT_TRUE(server.Start().ok());
+  auto client = ConnectPair(&runtime_, &server, {.capacity_bytes = 100});
+  Write(client.get(),
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n");
+  Settle();
+  ASSERT_EQ(runtime_.coroutine_count(), 1u) << "the answer waits for room";
+  const auto bytes = client->Peek(100, Deadline::Immediately());
+  ASSERT_TRUE(bytes.ok());
+  client->Consume(bytes->size());
+  server.Drain(absl::ZeroDuration());
+  EXPECT_TRUE(server.Wait(Deadline::In(absl::Minutes(1))).ok());
+  EXPECT_EQ(opened, 0);
+  EXPECT_TRUE(ends_.empty());
+  EXPECT_EQ(server.counts().upgraded, 0u);
+}
+
 // Draining goes on where its caller stops waiting, in each wait of it.
 TEST_F(ServerDrainTest, WaitingMayBeCancelled) {
   StartServer({});

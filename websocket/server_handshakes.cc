@@ -186,6 +186,8 @@ absl::Status ServerThread::Upgrade(Connection* connection, bool* answered) {
     }
     return status;
   }
+  // The bound of a drain was over while the last bytes of the answer left.
+  if (connection->broken_) return ErrnoStatus(EBADF, "the server is stopping");
   connection->resource_ = std::move(result.resource);
   connection->subprotocol_ = std::move(result.subprotocol);
   OpenConnection(
