@@ -283,9 +283,9 @@ TEST_F(HeadExchangeTest, DetachOfHeadsThatHaveNotBegun) {
   EXPECT_EQ(AsText(*(*lower)->Peek(0, kNow)), "GET / HTTP/1.1\r\n\r\n");
 }
 
-// What is waited for comes a nanosecond before the deadline, at it and behind it; the coroutine that
-// brings it began to wait first. After a timeout the call is made again, and nothing was lost or
-// sent twice.
+// What is waited for comes a nanosecond before the deadline, at it and behind it; the coroutine
+// that brings it began to wait first. After a timeout the call is made again, and nothing was lost
+// or sent twice.
 TEST_F(HeadExchangeTest, DeadlinesAtTheirLimit) {
   for (const int nanos : {-1, 0, 1}) {
     SCOPED_TRACE(nanos);

@@ -34,8 +34,8 @@ namespace halfpipe::websocket {
 // The opening handshake (RFC 6455 section 4) on a bytestream. Bytes behind the head stay in the
 // stream's read buffer: they are the first frames. After a failure the stream is of no more use;
 // the caller owns it all the same. What has left it until then is whole: where time or memory fails
-// before the first byte of a request or an answer, nothing of that is sent; behind its first byte the
-// rest follows as the stream's tail, or, if that may not or cannot be, the stream is reset.
+// before the first byte of a request or an answer, nothing of that is sent; behind its first byte
+// the rest follows as the stream's tail, or, if that may not or cannot be, the stream is reset.
 //
 // Errors besides those named: EBADF where the stream was aborted, EBUSY where somebody else is in
 // it, and of a system that has nothing left EMFILE, ENFILE, ENOBUFS and ENOSPC.
@@ -121,10 +121,10 @@ struct UpgradeRequest {
 struct UpgradeDecision {
   // 101 accepts. 300..599 refuses, and the connection ends behind the answer.
   int status = 101;
-  // Added to the answer, to either. None of those that the handshake or the connection decide about:
-  // Upgrade, Connection, Content-Length, Transfer-Encoding and the like; with 101 no
-  // Sec-WebSocket-anything. A 401 must have a WWW-Authenticate, see http::BasicChallenge(). With 405
-  // and 426 what they must have is added, and to a refusal its Date.
+  // Added to the answer, to either. None of those that the handshake or the connection decide
+  // about: Upgrade, Connection, Content-Length, Transfer-Encoding and the like; with 101 no
+  // Sec-WebSocket-anything. A 401 must have a WWW-Authenticate, see http::BasicChallenge(). With
+  // 405 and 426 what they must have is added, and to a refusal its Date.
   std::vector<http::OwnedField> fields = {};
   std::string body = {};  // of a refusal
   // Instead of the subprotocol that was chosen by `subprotocols`: one of those that the client has
@@ -138,9 +138,9 @@ struct UpgradeDecision {
 
 // Called with a good request.
 using UpgradeHook = absl::FunctionRef<UpgradeDecision(const UpgradeRequest&)>;
-// Called with a well-formed GET that does not ask for an upgrade, or HEAD, whatever that asks for; for
-// a HEAD it answers as for the GET. http::TextResponse() makes an answer. A 401, 405 or 407 must have
-// the field that goes with it (http/core/response.h). Date is added.
+// Called with a well-formed GET that does not ask for an upgrade, or HEAD, whatever that asks for;
+// for a HEAD it answers as for the GET. http::TextResponse() makes an answer. A 401, 405 or 407
+// must have the field that goes with it (http/core/response.h). Date is added.
 using PlainHook = absl::FunctionRef<http::Response(const http::RequestHead&)>;
 
 // What a request for an upgrade is judged by, where that depends on what it asks for.
@@ -164,24 +164,24 @@ struct ServerUpgradeOptions {
   // Whose web pages may connect (403). Everybody's by default, so a server that knows its users by
   // cookies or by where they connect from wants another one.
   OriginPolicy origin = {};
-  // Called with the resource of each request for an upgrade whose host and target are good: returns what
-  // it is judged by in place of `subprotocols`, `deflate` and `origin`, borrowed until the request
-  // is answered, or null if those hold. Empty: they always hold.
+  // Called with the resource of each request for an upgrade whose host and target are good: returns
+  // what it is judged by in place of `subprotocols`, `deflate` and `origin`, borrowed until the
+  // request is answered, or null if those hold. Empty: they always hold.
   std::function<const UpgradeTerms*(absl::string_view resource)> terms = nullptr;
   // Which hosts we are (421); of plain requests too. All by default, so a server that listens on
   // addresses that pages must not reach wants a list.
   HostPolicy hosts = {};
 
-  // From the call, and for later requests on the connection from their first byte, to the end of the
-  // head. A head that has begun and is not there by then is answered with 408.
+  // From the call, and for later requests on the connection from their first byte, to the end of
+  // the head. A head that has begun and is not there by then is answered with 408.
   absl::Duration head_time_max = absl::Seconds(10);
   // From an answer to a plain request to the first byte of the next request; then the connection
   // ends without a word (RFC 9112 section 9.5). Longer than a page needs to open its WebSocket.
   absl::Duration keep_alive_time_max = absl::Seconds(15);
   // For a peer to take an answer.
   absl::Duration answer_time_max = absl::Seconds(10);
-  // Seconds since the beginning of 1970, for the Date of answers (RFC 9110 section 6.6.1). Null: there
-  // is none, which is for servers without a clock that is right.
+  // Seconds since the beginning of 1970, for the Date of answers (RFC 9110 section 6.6.1). Null:
+  // there is none, which is for servers without a clock that is right.
   int64_t (*unix_seconds)() = &http::UnixSeconds;
   // Plain requests on one connection; the last one is answered with Connection: close. 1: each one
   // has its own connection. At least 1.
@@ -223,13 +223,13 @@ absl::Status ServerUpgrade(Runtime* runtime, Bytestream* stream,
                            const ServerUpgradeOptions& options, UpgradeHook hook, Deadline deadline,
                            ServerUpgradeResult* result = nullptr);
 
-// The same for a port that also serves plain requests: health checks, metrics, a page. A GET that does
-// not ask for WebSocket in Upgrade goes to `plain`, and its answer is sent with its length; that it
-// offers something else, such as h2c, is ignored (RFC 9110 section 7.8), and so is all that a HEAD
-// offers, with which nothing can be upgraded. The connection goes on
-// (RFC 9112 section 9.3) with the next request, plain or the upgrade, unless the client or the answer
-// wants its end. `deadline` is for all of it. Content is not read: a plain request that has some is
-// answered with 413, or 400 if nobody can tell how much.
+// The same for a port that also serves plain requests: health checks, metrics, a page. A GET that
+// does not ask for WebSocket in Upgrade goes to `plain`, and its answer is sent with its length;
+// that it offers something else, such as h2c, is ignored (RFC 9110 section 7.8), and so is all that
+// a HEAD offers, with which nothing can be upgraded. The connection goes on (RFC 9112 section 9.3)
+// with the next request, plain or the upgrade, unless the client or the answer wants its end.
+// `deadline` is for all of it. Content is not read: a plain request that has some is answered with
+// 413, or 400 if nobody can tell how much.
 //   ENOTSUP     plain requests were answered, and the connection has come to its end: no WebSocket
 //               came of it
 //   EAGAIN      with `one_request`: a plain request was answered, and the connection goes on. Call

@@ -36,7 +36,8 @@ class Scratch {
   uint8_t* const block_;
 };
 
-// Why no handshake begins with heads as long as `limits` allows; OK if they fit the stream's buffer.
+// Why no handshake begins with heads as long as `limits` allows; OK if they fit the stream's
+// buffer.
 inline absl::Status CheckLimits(const http::Limits& limits) {
   if (limits.head_bytes_max <= Bytestream::kPeekMax) return absl::OkStatus();
   return ErrnoStatus(EINVAL, "head_bytes_max exceeds a read buffer");

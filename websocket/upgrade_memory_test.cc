@@ -143,8 +143,8 @@ class UpgradeMemoryTest : public testing::Test {
     return ClientUpgrade(&runtime_, stream, options, &asked_, Deadline::Never());
   }
 
-  // Runs `call(stream)` on a socket whose other end has said `said` and then no more; returns what it
-  // hears from there.
+  // Runs `call(stream)` on a socket whose other end has said `said` and then no more; returns what
+  // it hears from there.
   template <typename Call>
   std::string Run(absl::string_view said, Call call) {
     absl::StatusOr<std::array<int, 2>> fds = UnixPairFds();
@@ -207,8 +207,8 @@ class UpgradeMemoryTest : public testing::Test {
   ClientUpgradeResult asked_;
 };
 
-// Each block in turn is the one that is not there. What every handshake needs is memory for the head
-// that comes; all but the barest answers need some for the head that goes.
+// Each block in turn is the one that is not there. What every handshake needs is memory for the
+// head that comes; all but the barest answers need some for the head that goes.
 TEST_F(UpgradeMemoryTest, NoBlock) {
   for (const bool server : {true, false}) {
     for (const Row& row : server ? ServerRows() : ClientRows()) {
@@ -265,9 +265,9 @@ TEST_F(UpgradeMemoryTest, BadRequestsAreAnsweredWithoutMemory) {
   }
 }
 
-// All that is asked of the heap, what the results hold aside, is room for the rest of an answer that
-// has begun to leave when its time is over. Without it the connection is reset, and the refusal is
-// one all the same.
+// All that is asked of the heap, what the results hold aside, is room for the rest of an answer
+// that has begun to leave when its time is over. Without it the connection is reset, and the
+// refusal is one all the same.
 TEST_F(UpgradeMemoryTest, NoHeapForTheRestOfAnAnswer) {
   ServerUpgradeOptions options;
   options.answer_time_max = absl::ZeroDuration();

@@ -163,9 +163,9 @@ absl::Status ServerSide::Write(absl::string_view head, absl::string_view body, D
                         deadline);
 }
 
-// Sends an answer that refuses, and says why the handshake failed. The answer is a courtesy: whether
-// it can be sent does not change the outcome, but for the end of the time there is. The caller
-// closes next.
+// Sends an answer that refuses, and says why the handshake failed. The answer is a courtesy:
+// whether it can be sent does not change the outcome, but for the end of the time there is. The
+// caller closes next.
 absl::Status ServerSide::SendRefusal(int status, absl::string_view head, absl::string_view body,
                                      int error, absl::string_view why) {
   const absl::Status sent = Write(head, body, AnswerDeadline());

@@ -1,6 +1,6 @@
-// The time limits of the opening handshake, on simulated time: what is waited for comes a nanosecond
-// before the limit, exactly at it, and a nanosecond behind it. What the call says and what the peer
-// hears agree each time.
+// The time limits of the opening handshake, on simulated time: what is waited for comes a
+// nanosecond before the limit, exactly at it, and a nanosecond behind it. What the call says and
+// what the peer hears agree each time.
 
 #include <cerrno>
 #include <string>
@@ -47,8 +47,8 @@ struct Moment {
 
 class UpgradeTimeTest : public testing::TestWithParam<Moment> {
  protected:
-  // Runs `call`, and beside it a coroutine that calls `event` at `limit` from now, give or take. The
-  // one that begins to wait first is woken first.
+  // Runs `call`, and beside it a coroutine that calls `event` at `limit` from now, give or take.
+  // The one that begins to wait first is woken first.
   void Run(absl::Duration limit, absl::FunctionRef<void()> event, absl::FunctionRef<void()> call) {
     const Deadline at = Deadline::In(limit + absl::Nanoseconds(GetParam().nanos));
     const auto wait = [&] {

@@ -84,8 +84,8 @@ constexpr bool IsAllOfClass(absl::string_view text, uint8_t char_class) {
   return SpanOfClass(text, char_class) == text.size();
 }
 
-// Whether all of `text` is of `char_class`, which has no "%", or percent-encoded octets, each of them
-// complete (RFC 3986 section 2.1).
+// Whether all of `text` is of `char_class`, which has no "%", or percent-encoded octets, each of
+// them complete (RFC 3986 section 2.1).
 constexpr bool IsPercentEncoded(absl::string_view text, uint8_t char_class) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {

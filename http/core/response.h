@@ -89,12 +89,12 @@ enum class Persistence : uint8_t {
 // What the connection is to do behind the answer to `request`, if nothing else is in the way.
 Persistence PersistenceOf(const RequestHead& request);
 
-// Writes the head of `response` to the front of `out` and returns in *head a view of it: status line
-// with the standard reason, the response's fields, Content-Length where the status has content
+// Writes the head of `response` to the front of `out` and returns in *head a view of it: status
+// line with the standard reason, the response's fields, Content-Length where the status has content
 // (RFC 9110 section 8.6), Connection, and an empty line. A 426 names websocket in Upgrade (section
-// 15.5.22). Date is `date`, see HttpDate; empty for none, and the response's own if it has one. What
-// goes out behind it is the body, or nothing if the request was HEAD. On an error *head is left
-// alone; `out` may be scribbled over.
+// 15.5.22). Date is `date`, see HttpDate; empty for none, and the response's own if it has one.
+// What goes out behind it is the body, or nothing if the request was HEAD. On an error *head is
+// left alone; `out` may be scribbled over.
 [[nodiscard]] ResponseError WriteResponseHead(const Response& response, Persistence persistence,
                                               absl::Span<char> out, absl::string_view* head,
                                               absl::string_view date = {});

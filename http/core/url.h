@@ -53,8 +53,8 @@ struct Url {
 // One line for people. Static storage.
 absl::string_view UrlErrorText(UrlError error);
 
-// What goes into the request line: path, "/" if that is empty, and query (RFC 9112 section 3.2.1). An
-// empty query is none with ws and wss (RFC 6455 section 3), and a lone "?" with http and https.
+// What goes into the request line: path, "/" if that is empty, and query (RFC 9112 section 3.2.1).
+// An empty query is none with ws and wss (RFC 6455 section 3), and a lone "?" with http and https.
 std::string RequestTarget(const Url& url);
 
 // What goes into the Host field: the host, in brackets if it is an IPv6 address, and the port if it

@@ -44,8 +44,8 @@ struct ServerJudgement {
                                                  const DeflatePolicy* deflate = nullptr);
 
 // Writes the head of the 101 to the front of `out` and returns a view of it; empty if it does not
-// fit, or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are of
-// the judgement, `extension` is WriteDeflateAnswer() of it, or empty. `extra_fields` are the
+// fit, or a part holds a byte that may not be there. `key` and `subprotocol` (empty for none) are
+// of the judgement, `extension` is WriteDeflateAnswer() of it, or empty. `extra_fields` are the
 // caller's, and none that the handshake decides about: see IsHandshakeField() (handshake_fields.h).
 // Without them 256 bytes, the subprotocol's and the extension's are enough. Allocates nothing.
 //
@@ -66,13 +66,13 @@ struct RefusalFields {
 
 // Writes a whole response without content that refuses: `status` 400..599, of a judgement, of
 // http::HeadErrorStatus() or the application's own, such as 403. Connection: close, and what the
-// status asks for: Allow with 405; Upgrade and Sec-WebSocket-Version: 13 with 426 (RFC 9110 sections
-// 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it does not fit.
-// Allocates nothing.
+// status asks for: Allow with 405; Upgrade and Sec-WebSocket-Version: 13 with 426 (RFC 9110
+// sections 15.5.6 and 15.5.22, RFC 6455 section 4.4). 256 bytes are enough; empty if it does not
+// fit. Allocates nothing.
 absl::string_view WriteRefusal(int status, absl::Span<char> out, const RefusalFields& fields = {});
 
-// The same for a refusal with fields and content of the caller's: adds to `response` what its status
-// asks for and it does not have. It is written by http::WriteResponseHead().
+// The same for a refusal with fields and content of the caller's: adds to `response` what its
+// status asks for and it does not have. It is written by http::WriteResponseHead().
 void CompleteRefusal(http::Response* response, absl::string_view allow = "GET");
 
 }  // namespace halfpipe::websocket

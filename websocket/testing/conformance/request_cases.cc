@@ -196,8 +196,8 @@ void AddBadUpgrades(Rows* rows) {
                            "[v1.x]", "a?b", "a#b", "a%zz", ":80"}) {
     bad(absl::StrCat("the Host ", host), "9110 7.2", 400, Other("Host", host));
   }
-  // A target in absolute-form outranks the field; that has to be there, once and well formed, all the
-  // same.
+  // A target in absolute-form outranks the field; that has to be there, once and well formed, all
+  // the same.
   const std::string absolute = "GET http://server.example.com/chat HTTP/1.1";
   bad("an absolute target without Host", "9112 3.2", 400,
       {.start_line = absolute, .without = {"Host"}});
