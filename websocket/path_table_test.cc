@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe::websocket {
@@ -18,7 +19,8 @@ std::string Find(const PathTable<std::string>& table, absl::string_view resource
 TEST(PathTableTest, NothingInIt) {
   const PathTable<std::string> table;
   for (const char* resource : {"", "/", "/a?b"}) EXPECT_EQ(Find(table, resource), "-");
-  EXPECT_TRUE(table.AllOf([](const std::string&) { return false; }));
+  EXPECT_FALSE(
+      table.FirstNot([](absl::string_view, const std::string&) { return false; }).has_value());
 }
 
 TEST(PathTableTest, AnExactPathIsThatAlone) {
@@ -116,14 +118,19 @@ TEST(PathTableTest, WhatWasAddedFirstOfTheSame) {
   EXPECT_EQ(Find(table, "/bc"), "first");
 }
 
-TEST(PathTableTest, AllOfLooksAtEach) {
+TEST(PathTableTest, FirstNotLooksAtEach) {
   PathTable<int> table;
   table.AddExact("/a", 1);
   table.AddExact("/b", 2);
   table.AddPrefix("/", 3);
-  EXPECT_TRUE(table.AllOf([](int value) { return value < 4; }));
+  EXPECT_FALSE(table.FirstNot([](absl::string_view, int value) { return value < 4; }).has_value());
+  const char* const kPaths[] = {"/a", "/b", "/"};
   for (const int bad : {1, 2, 3}) {
-    EXPECT_FALSE(table.AllOf([bad](int value) { return value != bad; })) << bad;
+    const auto first = table.FirstNot([&](absl::string_view path, int value) {
+      EXPECT_EQ(path, kPaths[value - 1]);
+      return value != bad;
+    });
+    EXPECT_EQ(first, kPaths[bad - 1]);
   }
 }
 
