@@ -106,9 +106,10 @@ class Bytestream : public StreamInfoSource {
   virtual void Abort() noexcept = 0;
 
   // Calls `callback` once, when Peek(1) would not have to wait (data, end of stream or failure); at
-  // once, from within, if that is so now. Replaces the one before; an empty one clears it. The
-  // callback runs on the stack of whichever coroutine polls: it must not wait and should be brief;
-  // it may call any function of this object with Deadline::Immediately(), and may destroy it.
+  // once, from within, if that is known to be so now. Replaces the one before; an empty one clears
+  // it. The callback runs on the stack of whichever coroutine polls: it must not wait and should be
+  // brief; it may call any function of this object with Deadline::Immediately(), and may destroy
+  // it.
   virtual void WhenReadable(Callback callback) = 0;
 
   // The same for Write(): calls `callback` once when there is no tail and at least one byte can

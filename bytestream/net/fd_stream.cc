@@ -40,6 +40,7 @@ FdStream::FdStream(Runtime* runtime, int fd, Options options)
       outbound_(runtime, this, options.send_tail_bytes_max),
       keep_descriptors_(options.keep_descriptors) {
   runtime_->engine().Attach(&entry_, fd);
+  entry_.byte_stream = true;
 }
 
 FdStream::~FdStream() { FdStream::Abort(); }
@@ -226,6 +227,7 @@ bool FdStream::CanSend() {
 
 bool FdStream::CanReceive() {
   if (inbound_.ready() || fd_ < 0) return true;
+  if (entry_.drained) return false;
   pollfd state = {fd_, POLLIN, 0};
   return poll(&state, 1, 0) > 0;
 }
@@ -262,10 +264,12 @@ void FdStream::WhenReadable(Callback callback) {
   if (!AwaitReadable()) std::exchange(when_readable_, nullptr)();
 }
 
-// The engine's edge, or a notice of ours, says that there may be something to read.
+// The engine's edge, or a notice of ours, says that there may be something to read. That is believed
+// unless a receive has taken it since.
 void FdStream::OnReadable() {
   if (!when_readable_) return;
-  if (CanReceive() || !AwaitReadable()) std::exchange(when_readable_, nullptr)();
+  const bool readable = inbound_.ready() || fd_ < 0 || !entry_.drained;
+  if (readable || !AwaitReadable()) std::exchange(when_readable_, nullptr)();
 }
 
 // A receive of somebody else, while a callback is armed, may have taken into the buffer what the

@@ -126,6 +126,7 @@ class FdStream : public Bytestream, private InboundSource, private OutboundSink 
   // InboundSource
   IoResult ReceiveSome(absl::Span<const iovec> pieces, Deadline deadline) override;
   int WaitReadable(Deadline deadline) override;
+  bool MayHaveInput() const override { return !entry_.drained; }
   void BeforeReaderWaits() override { outbound_.ReleaseHeld(); }
 
   // OutboundSink

@@ -118,8 +118,10 @@ int Inbound::Attempt(Destination* destination, size_t reserve) {
 // `reserve` bytes; or sets ended_. 0 or an errno.
 int Inbound::Receive(Destination* destination, size_t reserve, Deadline deadline) {
   int gave_up = 0;
+  bool attempt = deadline.is_immediate() || source_->MayHaveInput();
   for (;;) {
-    const int error = Attempt(destination, reserve);
+    const int error = attempt ? Attempt(destination, reserve) : ETIMEDOUT;
+    attempt = true;
     if (error_ != 0) return error_;
     if (error == 0 || error == EBADF || IsShortage(error)) return error;
     if (!WouldWait(error)) {
@@ -132,8 +134,9 @@ int Inbound::Receive(Destination* destination, size_t reserve, Deadline deadline
     if (deadline.is_immediate()) return error;
     const int waited = source_->WaitReadable(deadline);
     if (error_ != 0) return error_;
-    // What has arrived by now counts, so there is one more attempt after a wait that ended.
-    if (WouldWait(waited)) {
+    // What has arrived by now counts, so there is one more attempt after a wait that ended, or was
+    // not possible.
+    if (WouldWait(waited) || IsShortage(waited)) {
       gave_up = waited;
     } else if (waited != 0) {
       return waited;

@@ -29,6 +29,9 @@ class InboundSource {
   // Waits until ReceiveSome() would not have to wait. 0, or an errno as above; may return 0 early.
   virtual int WaitReadable(Deadline deadline) = 0;
 
+  // False: ReceiveSome() would probably find nothing, so a reader that may wait does that first.
+  virtual bool MayHaveInput() const { return true; }
+
   // The reader found nothing and is going to wait: the moment to let held output go.
   virtual void BeforeReaderWaits() {}
 

@@ -28,8 +28,17 @@ struct IoResult {
 // the address, so it does not move between Attach() and Detach().
 struct EngineFd {
   int fd = -1;
-  bool registered = false;  // with the system; for the engine only
-  bool detached = false;    // Detach() was called: every operation gives EBADF
+  uint32_t interest = 0;  // what the system is to report, 0: not registered; for the engine only
+  bool detached = false;  // Detach() was called: every operation gives EBADF
+
+  // Set by the owner, for a stream socket: a receive that leaves room free has taken all there was.
+  bool byte_stream = false;
+  // The last Receive() or Accept() took all there was, and nothing has been heard of more since.
+  // It may have come nevertheless, so only who waits if it is not there may go by this.
+  bool drained = false;
+  // A receive may stop in front of what is there: urgent data, an end or an error has been seen.
+  // For the engine only.
+  bool receives_stop_short = false;
 
   // The coroutine that waits for each direction; at most one.
   WaiterList readers;
@@ -88,8 +97,9 @@ class Engine {
   virtual int WaitReadable(EngineFd* entry, Deadline deadline) = 0;
   virtual int WaitWritable(EngineFd* entry, Deadline deadline) = 0;
 
-  // As WaitReadable(), for a caller whose Receive() has found nothing and who has not waited since: saves
-  // looking again. May return 0 early; the caller receives again whatever comes out.
+  // As WaitReadable(), for a caller whose Receive() has found nothing and who has not waited since,
+  // or whose entry is `drained`: saves looking again. May return 0 early; the caller receives again
+  // whatever comes out.
   virtual int AwaitInput(EngineFd* entry, Deadline deadline) {
     return WaitReadable(entry, deadline);
   }

@@ -17,7 +17,11 @@ namespace {
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr uint32_t kWriteEvents = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
-constexpr uint32_t kAttachedEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+// Behind these a receive may leave something although it had room: it stops in front of urgent data,
+// and of an end or an error, of which the system has told already.
+constexpr uint32_t kStopEvents = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+constexpr uint32_t kAttachedEvents = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 // Errors of one connection that accept(2) hands on although the listener is well.
 bool IsErrorOfOneConnection(int error) {
@@ -95,14 +99,16 @@ int EpollEngine::Open() {
 void EpollEngine::Attach(EngineFd* entry, int fd) {
   HALFPIPE_CHECK(entry->fd < 0);
   entry->fd = fd;
-  entry->registered = false;
+  entry->interest = 0;
   entry->detached = false;
+  entry->drained = false;
+  entry->receives_stop_short = false;
 }
 
 void EpollEngine::Detach(EngineFd* entry) {
   if (entry->detached) return;
-  if (entry->registered) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, entry->fd, nullptr);
-  entry->registered = false;
+  if (entry->interest != 0) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, entry->fd, nullptr);
+  entry->interest = 0;
   entry->detached = true;
   entry->fd = -1;
   entry->on_readable = nullptr;
@@ -118,25 +124,34 @@ void EpollEngine::Detach(EngineFd* entry) {
   WakeAll(runtime_, &entry->writers, EBADF);
 }
 
-int EpollEngine::Register(EngineFd* entry) {
-  if (entry->registered) return 0;
+// Sees to it that input and `events` are reported.
+int EpollEngine::Register(EngineFd* entry, uint32_t events) {
+  if (entry->interest != 0 && (events & ~entry->interest) == 0) return 0;
+  return Rearm(entry, entry->interest | events);
+}
+
+// Has exactly input and `events` reported, and the present state of them again: the edge may have
+// come, and found nobody, since the caller last looked.
+int EpollEngine::Rearm(EngineFd* entry, uint32_t events) {
   if (const int error = Open()) return error;
   epoll_event event = {};
-  event.events = kAttachedEvents;
+  event.events = kAttachedEvents | events;
   event.data.ptr = entry;
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, entry->fd, &event) < 0) return errno;
-  entry->registered = true;
+  const int operation = entry->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  if (epoll_ctl(epoll_fd_, operation, entry->fd, &event) < 0) return errno;
+  entry->interest = event.events;
   return 0;
 }
 
-// Registers, or has the present state reported again: the edge may have come, and found nobody,
-// since the caller last looked.
-int EpollEngine::Rearm(EngineFd* entry) {
-  if (!entry->registered) return Register(entry);
-  epoll_event event = {};
-  event.events = kAttachedEvents;
-  event.data.ptr = entry;
-  return epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, entry->fd, &event) < 0 ? errno : 0;
+// A receive has just found the end of what there is, so an edge is still to come. What the batch at
+// hand says of the entry's input is older than that.
+void EpollEngine::SetDrained(EngineFd* entry) {
+  entry->drained = true;
+  for (int i = next_event_; i < event_count_; ++i) {
+    if (events_[i].data.ptr == entry && (events_[i].events & kStopEvents) == 0) {
+      events_[i].events &= ~uint32_t{EPOLLIN};
+    }
+  }
 }
 
 int EpollEngine::WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline) {
@@ -144,7 +159,8 @@ int EpollEngine::WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline) {
   if (!list->empty()) return EBUSY;
   // What does not wait needs nothing of the system to wait with.
   if (deadline.is_immediate()) return runtime_->CheckCancelled() != 0 ? ECANCELED : ETIMEDOUT;
-  if (const int error = Register(entry)) return error;
+  const uint32_t events = list == &entry->writers ? uint32_t{EPOLLOUT} : 0;
+  if (const int error = Register(entry, events)) return error;
   Waiter waiter;
   list->PushBack(&waiter);
   return runtime_->Wait(&waiter, deadline);
@@ -164,6 +180,7 @@ IoResult EpollEngine::Retry(EngineFd* entry, WaiterList* list, Deadline deadline
     // The system's own timeout of a dead peer must not be taken for the deadline's.
     if (error == ETIMEDOUT) return {0, ECONNRESET};
     if (error != EAGAIN && error != EWOULDBLOCK) return {0, error};
+    if (list == &entry->readers) SetDrained(entry);
     if (ended != 0) return {0, ended};
     const int waited = WaitFor(entry, list, deadline);
     if (waited == ETIMEDOUT || waited == ECANCELED) {
@@ -180,11 +197,20 @@ IoResult EpollEngine::Receive(EngineFd* entry, absl::Span<const iovec> pieces, m
   msghdr plain = {};
   if (message == nullptr) message = &plain;
   const size_t control_size = message->msg_controllen;
-  return Retry(entry, &entry->readers, deadline, [&] {
+  const IoResult result = Retry(entry, &entry->readers, deadline, [&] {
+    entry->drained = false;
     SetPieces(message, pieces);
     message->msg_controllen = control_size;
     return recvmsg(entry->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   });
+  // Control data, which was dropped here, stops a receive too.
+  if (result.error == 0 && result.count > 0 && message == &plain && entry->byte_stream &&
+      !entry->receives_stop_short && (plain.msg_flags & MSG_CTRUNC) == 0) {
+    size_t room = 0;
+    for (size_t i = 0; i < plain.msg_iovlen; ++i) room += plain.msg_iov[i].iov_len;
+    if (result.count < room) SetDrained(entry);
+  }
+  return result;
 }
 
 IoResult EpollEngine::Send(EngineFd* entry, absl::Span<const iovec> pieces, msghdr* message,
@@ -200,6 +226,7 @@ IoResult EpollEngine::Send(EngineFd* entry, absl::Span<const iovec> pieces, msgh
 IoResult EpollEngine::Accept(EngineFd* entry, sockaddr_storage* address, socklen_t* address_size,
                              Deadline deadline) {
   return Retry(entry, &entry->readers, deadline, [&]() -> ssize_t {
+    entry->drained = false;
     for (;;) {
       if (address_size != nullptr) *address_size = sizeof(*address);
       const int fd = accept4(entry->fd, reinterpret_cast<sockaddr*>(address), address_size,
@@ -245,14 +272,20 @@ int EpollEngine::FinishConnect(EngineFd* entry, Deadline deadline) {
 }
 
 // Waits until poll(2) sees one of `events` or a failure. Looks once more after a timeout or
-// cancellation, so that what has happened counts.
+// cancellation, so that what has happened counts. Of input the edges tell as much, where they are
+// known to have been seen.
 int EpollEngine::WaitReady(EngineFd* entry, WaiterList* list, short events, Deadline deadline) {
+  const bool input = list == &entry->readers;
+  bool look = !input || !entry->drained || deadline.is_immediate();
   int ended = 0;
   for (;;) {
     if (entry->detached) return EBADF;
-    if (EventsNow(entry->fd, events) != 0) return 0;
+    if (look && EventsNow(entry->fd, events) != 0) return 0;
     if (ended != 0) return ended;
+    const bool drained = entry->drained;
+    look = true;
     const int waited = WaitFor(entry, list, deadline);
+    if (waited == 0 && input && drained && !entry->drained) return 0;
     if (waited == ETIMEDOUT || waited == ECANCELED) {
       ended = waited;
     } else if (waited != 0) {
@@ -278,14 +311,15 @@ void EpollEngine::OnReadable(EngineFd* entry, absl::AnyInvocable<void()> callbac
   entry->on_readable = nullptr;
   if (!callback || entry->detached) return;
   // A descriptor that cannot be registered is reported at once: the operation will say why.
-  if (Rearm(entry) != 0) return callback();
+  const bool edge_to_come = entry->interest != 0 && entry->drained;
+  if (!edge_to_come && Rearm(entry, entry->interest) != 0) return callback();
   entry->on_readable = std::move(callback);
 }
 
 void EpollEngine::OnWritable(EngineFd* entry, absl::AnyInvocable<void()> callback) {
   entry->on_writable = nullptr;
   if (!callback || entry->detached) return;
-  if (Rearm(entry) != 0) return callback();
+  if (Rearm(entry, EPOLLOUT) != 0) return callback();
   entry->on_writable = std::move(callback);
 }
 
@@ -356,11 +390,24 @@ void EpollEngine::ForgetForeignFd(int fd) {
   if (found == foreign_.end()) return;
   const std::unique_ptr<Foreign> foreign = std::move(found->second);
   foreign_.erase(found);
-  foreign->entry.registered = foreign->interest != 0;
+  foreign->entry.interest = foreign->interest;
   Detach(&foreign->entry);
 }
 
+// Nobody waits for it any more. Where that fails it is reported again, which does no harm.
+void EpollEngine::IgnoreOutput(EngineFd* entry) {
+  // Of an entry that is attached, and not because a failure was taken for output.
+  constexpr uint32_t kAttachedOutput = EPOLLET | EPOLLOUT;
+  if ((entry->interest & kAttachedOutput) != kAttachedOutput) return;
+  static_cast<void>(Rearm(entry, 0));
+}
+
 void EpollEngine::Dispatch(EngineFd* entry, uint32_t events) {
+  if ((events & kStopEvents) != 0) entry->receives_stop_short = true;
+  if ((events & kReadEvents) != 0) entry->drained = false;
+  if (events == EPOLLOUT && entry->writers.empty() && !entry->on_writable) {
+    return IgnoreOutput(entry);
+  }
   if ((events & kReadEvents) != 0) WakeAll(runtime_, &entry->readers, 0);
   if ((events & kWriteEvents) != 0) WakeAll(runtime_, &entry->writers, 0);
   NoWaitScope no_wait(runtime_);

@@ -15,8 +15,11 @@
 namespace halfpipe {
 
 // The engine for every Linux: makes the system call first and waits, edge-triggered, only when it
-// gave EAGAIN. An attached descriptor is registered once, at its first wait. See engine.h for the
-// contract.
+// gave EAGAIN. See engine.h for the contract.
+//
+// An attached descriptor is registered once, at its first wait, and stays so. Of output the system
+// reports only from the first wait for it on, until it reports some that nobody waits for: a Unix
+// socket would otherwise wake us each time its peer has read something.
 class EpollEngine final : public Engine {
  public:
   // `runtime` is borrowed and outlives the engine.
@@ -54,11 +57,13 @@ class EpollEngine final : public Engine {
   };
 
   int Open();
-  int Register(EngineFd* entry);
-  int Rearm(EngineFd* entry);
+  int Register(EngineFd* entry, uint32_t events);
+  int Rearm(EngineFd* entry, uint32_t events);
+  void SetDrained(EngineFd* entry);
   int WaitFor(EngineFd* entry, WaiterList* list, Deadline deadline);
   int UpdateForeign(Foreign* foreign);
   int FinishConnect(EngineFd* entry, Deadline deadline);
+  void IgnoreOutput(EngineFd* entry);
   void Dispatch(EngineFd* entry, uint32_t events);
   void Forget(Foreign* foreign);
   int PauseConnect(EngineFd* entry, int64_t pause_nanos, Deadline deadline);

@@ -99,17 +99,17 @@ bool StackPool::Grow() {
   for (size_t i = kStacksPerSlab; i-- > 0;) {
     void* const start = static_cast<char*>(mapping) + i * stride_;
     const bool guarded = InstallGuard(start);
-    FreeStack* const header = Header(start);
-    *header = FreeStack{free_, !guarded};
-    free_ = header;
+    Push(&free_, Header(start), !guarded);
   }
   return true;
 }
 
 StackPool::Stack StackPool::Get() {
-  if (free_ == nullptr && !Grow()) return Stack{};
-  FreeStack* const header = free_;
-  free_ = header->next;
+  if (warm_ == nullptr && free_ == nullptr && !Grow()) return Stack{};
+  FreeStack** const list = warm_ != nullptr ? &warm_ : &free_;
+  if (list == &warm_) --warm_count_;
+  FreeStack* const header = *list;
+  *list = header->next;
   ++in_use_;
   const Stack stack = {static_cast<char*>(Start(header)) + guard_bytes_, stride_ - guard_bytes_,
                        header->canary};
@@ -121,13 +121,15 @@ void StackPool::Put(const Stack& stack) {
   HALFPIPE_CHECK(in_use_ > 0);
   --in_use_;
   ForgetFrames(stack.bottom, stack.size);
+  FreeStack* const header = Header(static_cast<char*>(stack.bottom) - guard_bytes_);
+  if (warm_count_ < kWarmStacks) {
+    ++warm_count_;
+    return Push(&warm_, header, stack.canary);
+  }
   if (stack.size > kResidentBytes) {
     madvise(stack.bottom, stack.size - kResidentBytes, MADV_DONTNEED);
   }
-  void* const start = static_cast<char*>(stack.bottom) - guard_bytes_;
-  FreeStack* const header = Header(start);
-  *header = FreeStack{free_, stack.canary};
-  free_ = header;
+  Push(&free_, header, stack.canary);
 }
 
 }  // namespace halfpipe

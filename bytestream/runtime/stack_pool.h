@@ -9,7 +9,9 @@ namespace halfpipe {
 // Stacks of one size for coroutines, each with a guard below it so that an overflow crashes instead
 // of writing into a neighbour. Address space is taken in slabs; a stack costs the pages it touches.
 //
-// A stack that comes back is handed out again first, and keeps at most kResidentBytes of memory.
+// A stack that comes back is handed out again first. It keeps at most kResidentBytes of memory, save
+// that the pool holds up to kWarmStacks with all that they have touched: to give memory back is a
+// system call, and a server would make one for each message that wakes a connection.
 // Guards: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; costs no mapping), else mprotect
 // for the first kProtectedStacks stacks of the process, because it may have only 65,530 mappings;
 // for the others the lowest word is a canary, which the scheduler checks at every switch.
@@ -26,6 +28,7 @@ class StackPool {
   static constexpr size_t kDefaultStackBytes = 256 * 1024;
   static constexpr size_t kMinStackBytes = 16 * 1024;
   static constexpr size_t kResidentBytes = 16 * 1024;
+  static constexpr size_t kWarmStacks = 128;
   // The most that a guard takes: an eighth of the stack, but at least a page. A frame larger than
   // the guard could step over it.
   static constexpr size_t kGuardBytesMax = 64 * 1024;
@@ -71,6 +74,10 @@ class StackPool {
     FreeStack* next;
     bool canary;
   };
+  static void Push(FreeStack** list, FreeStack* header, bool canary) {
+    *header = FreeStack{*list, canary};
+    *list = header;
+  }
   struct Slab {
     Slab* next;
     void* mapping;
@@ -82,8 +89,10 @@ class StackPool {
   FreeStack* Header(void* start) const;
   void* Start(FreeStack* header) const;
 
-  const size_t stride_;       // guard and stack
-  const size_t guard_bytes_;  // whole pages
+  const size_t stride_;        // guard and stack
+  const size_t guard_bytes_;   // whole pages
+  FreeStack* warm_ = nullptr;  // handed out first
+  size_t warm_count_ = 0;
   FreeStack* free_ = nullptr;
   Slab* slabs_ = nullptr;
   size_t in_use_ = 0;

@@ -76,26 +76,60 @@ TEST(StackPoolTest, StacksDoNotOverlapAndComeBackLastInFirstOut) {
   for (const StackPool::Stack& stack : stacks) pool.Put(stack);
 }
 
+// Takes so many stacks that the last one finds no warm place when all come back in this order.
+std::vector<StackPool::Stack> GetMoreThanStayWarm(StackPool* pool) {
+  std::vector<StackPool::Stack> stacks;
+  for (size_t i = 0; i <= StackPool::kWarmStacks; ++i) stacks.push_back(pool->Get());
+  return stacks;
+}
+
 TEST(StackPoolTest, AStackGivenBackKeepsAtMostItsShareResident) {
   for (const Guard guard : {Guard::kAdvice, Guard::kProtection, Guard::kCanary}) {
     StackPool pool(StackPool::kDefaultStackBytes, guard);
     for (int round = 0; round < 3; ++round) {
-      const StackPool::Stack stack = pool.Get();
+      const std::vector<StackPool::Stack> stacks = GetMoreThanStayWarm(&pool);
+      const StackPool::Stack stack = stacks.back();
       std::memset(stack.bottom, 1, stack.size);
       EXPECT_EQ(ResidentBytes(stack), stack.size);
-      pool.Put(stack);
+      for (const StackPool::Stack& each : stacks) pool.Put(each);
       EXPECT_LE(ResidentBytes(stack), StackPool::kResidentBytes);
       EXPECT_GT(ResidentBytes(stack), 0u);
     }
   }
 }
 
+// As many as that keep what they have touched, and are the first to be handed out.
+TEST(StackPoolTest, WarmStacksKeepTheirMemory) {
+  StackPool pool;
+  std::vector<StackPool::Stack> stacks = GetMoreThanStayWarm(&pool);
+  for (const StackPool::Stack& stack : stacks) {
+    std::memset(stack.bottom, 1, stack.size);
+    pool.Put(stack);
+  }
+  const void* const cold = stacks.back().bottom;
+  stacks.pop_back();
+  std::set<void*> warm;
+  for (const StackPool::Stack& stack : stacks) {
+    EXPECT_EQ(ResidentBytes(stack), stack.size);
+    warm.insert(stack.bottom);
+  }
+  for (StackPool::Stack& stack : stacks) {
+    stack = pool.Get();
+    EXPECT_EQ(warm.erase(stack.bottom), 1u);
+  }
+  const StackPool::Stack last = pool.Get();
+  EXPECT_EQ(last.bottom, cold);
+  pool.Put(last);
+  for (const StackPool::Stack& stack : stacks) pool.Put(stack);
+}
+
 // Frames may skip pages, so only the pages themselves can tell what was touched.
 TEST(StackPoolTest, APageTouchedAloneFarBelowIsGivenBackToo) {
   StackPool pool;
-  const StackPool::Stack stack = pool.Get();
+  const std::vector<StackPool::Stack> stacks = GetMoreThanStayWarm(&pool);
+  const StackPool::Stack stack = stacks.back();
   static_cast<char*>(stack.bottom)[0] = 1;
-  pool.Put(stack);
+  for (const StackPool::Stack& each : stacks) pool.Put(each);
   EXPECT_LE(ResidentBytes(stack), StackPool::kResidentBytes);
 }
 

@@ -77,8 +77,11 @@ ssize_t TransferMessage(Syscall call, int fd, ssize_t (*real)(int, Message*, int
   const ssize_t result = real(fd, &one, flags);
   if constexpr (!std::is_const_v<Message>) {
     message->msg_namelen = one.msg_namelen;
+    // A receive from a stream that leaves room free has taken all there is, unless control data
+    // stopped it: which is what a system would say of this one.
+    const bool stopped = result > 0 && message->msg_controllen == 0;
     message->msg_controllen = one.msg_controllen;
-    message->msg_flags = one.msg_flags;
+    message->msg_flags = one.msg_flags | (stopped ? MSG_CTRUNC : 0);
   }
   return result;
 }
