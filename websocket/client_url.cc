@@ -45,8 +45,11 @@ absl::StatusOr<ClientUrl> ParseClientUrl(absl::string_view text) {
   }
   http::Url parsed;
   const http::UrlError error = http::ParseUrl(text, &parsed);
-  if (error != http::UrlError::kNone) return None(http::UrlErrorText(error));
-  if (parsed.scheme != http::Scheme::kWs && parsed.scheme != http::Scheme::kWss) {
+  if (error != http::UrlError::kNone && error != http::UrlError::kBadScheme) {
+    return None(http::UrlErrorText(error));
+  }
+  if (error == http::UrlError::kBadScheme ||
+      (parsed.scheme != http::Scheme::kWs && parsed.scheme != http::Scheme::kWss)) {
     return None("it begins with neither ws: nor wss: nor ws+unix:");
   }
   ClientUrl url;

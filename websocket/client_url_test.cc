@@ -83,7 +83,9 @@ TEST(ClientUrlTest, Messages) {
   const auto message = [](absl::string_view text) {
     return std::string(ParseClientUrl(text).status().message());
   };
-  EXPECT_THAT(message("http://a.example/"), HasSubstr("neither ws: nor wss: nor ws+unix:"));
+  for (const char* url : {"http://a.example/", "a.example", "a.example:80/chat", ""}) {
+    EXPECT_THAT(message(url), HasSubstr("neither ws: nor wss: nor ws+unix:"));
+  }
   EXPECT_THAT(message("ws+unix:"), HasSubstr("path of the Unix socket is empty"));
   EXPECT_THAT(message("ws://a.example/#x"), HasSubstr("fragment"));
   EXPECT_THAT(message("ws+unix:app:/x#y"), HasSubstr("fragment"));

@@ -65,6 +65,11 @@ class MessageAssembly {
   //   ETIMEDOUT, ECANCELED  nothing was added
   absl::Status Append(absl::Span<const uint8_t> part, Deadline deadline);
 
+  // Memory behind what has been added, taken from the budget already: may be empty. Who receives
+  // into it adds the beginning of it with Added().
+  absl::Span<uint8_t> room() { return absl::MakeSpan(bytes_ + size_, capacity_ - size_); }
+  void Added(size_t count) { size_ += count; }
+
   absl::Span<const uint8_t> bytes() const { return absl::MakeConstSpan(bytes_, size_); }
 
   // Forgets the message and gives its memory back.

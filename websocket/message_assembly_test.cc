@@ -43,6 +43,38 @@ TEST(MessageAssemblyTest, PartsInTheirOrder) {
   EXPECT_EQ(budget.available(), 100'000u);
 }
 
+TEST(MessageAssemblyTest, RoomThatAPartLeft) {
+  SimRuntime runtime;
+  Counter in_use;
+  MessageBudget budget(&runtime, 100'000, &in_use);
+  MessageAssembly assembly(&budget);
+  EXPECT_TRUE(assembly.room().empty());
+  std::string expected(5000, 'x');
+  ASSERT_TRUE(assembly.Append(AsBytes(expected), Deadline::Immediately()).ok());
+  ASSERT_TRUE(assembly.Append(AsBytes("y"), Deadline::Immediately()).ok());
+  expected += "y";
+  const size_t taken = in_use.value();
+  ASSERT_EQ(assembly.room().size(), taken - expected.size());
+  ASSERT_GT(assembly.room().size(), 10u);
+  assembly.room()[0] = 'a';
+  assembly.room()[1] = 'b';
+  assembly.Added(2);
+  expected += "ab";
+  EXPECT_EQ(AsChars(assembly.bytes()), expected);
+  for (size_t i = assembly.room().size(); i > 0; --i) {
+    assembly.room()[0] = 'c';
+    assembly.Added(1);
+    expected += 'c';
+  }
+  EXPECT_TRUE(assembly.room().empty());
+  EXPECT_EQ(in_use.value(), taken);
+  ASSERT_TRUE(assembly.Append(AsBytes("end"), Deadline::Immediately()).ok());
+  expected += "end";
+  EXPECT_EQ(AsChars(assembly.bytes()), expected);
+  assembly.Clear();
+  EXPECT_TRUE(assembly.room().empty());
+}
+
 TEST(MessageAssemblyTest, TheWholeBudgetAndNoMore) {
   SimRuntime runtime;
   Counter in_use;

@@ -42,6 +42,9 @@ constexpr int kMessagesPerPlace = 64;
 // then it is looked at in pauses.
 constexpr int kLooksMax = 8;
 
+// With less room for a part of a message it is viewed, and copied.
+constexpr size_t kDirectRoomMin = 4096;
+
 // The most that is dropped of a peer's input at a time, once its connection has ended.
 constexpr size_t kDropBytesMax = size_t{256} << 10;
 
@@ -282,7 +285,11 @@ absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* con
   bool begun = false;  // there is part of a message
   Deadline deadline = Deadline::Immediately();
   for (;;) {
-    const auto part = stream.ReceivePartView(deadline);
+    // A piece may make twice as much room as it takes: what it leaves is received into directly.
+    const absl::Span<uint8_t> room = assembly->room();
+    const bool direct = room.size() >= kDirectRoomMin;
+    const auto part =
+        direct ? stream.ReceivePart(room, deadline) : stream.ReceivePartView(deadline);
     const bool interrupted = !part.ok() && StatusErrno(part.status()) == ETIMEDOUT;
     if (!part.ok() && (!interrupted || begun || stream.at_message_boundary())) {
       return part.status();
@@ -295,7 +302,9 @@ absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* con
       deadline = std::min(Deadline::In(plan_->options.message_time), connection->close_deadline_);
     }
     if (!part.ok()) continue;
-    if (absl::Status status = assembly->Append((*part)->payload, deadline); !status.ok()) {
+    if (direct) {
+      assembly->Added((*part)->payload.size());
+    } else if (absl::Status status = assembly->Append((*part)->payload, deadline); !status.ok()) {
       return status;
     }
     if ((*part)->last) {

@@ -84,7 +84,9 @@ void Deflater::EndMessage() {
 void Deflater::Reset() {
   in_message_ = false;
   held_count_ = 0;
-  if (stream_ != nullptr) HALFPIPE_CHECK(deflateReset(stream_) == Z_OK);
+  // One that has seen nothing yet is fresh; to clear its tables costs more than a short message.
+  if (stream_ == nullptr || stream_->total_in == 0) return;
+  HALFPIPE_CHECK(deflateReset(stream_) == Z_OK);
 }
 
 void Deflater::Release() {
