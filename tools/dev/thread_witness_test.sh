@@ -4,6 +4,8 @@ set -euo pipefail
 witness=$1
 fixture=$2
 status=0
+# The library comes before that of the sanitizer, which has nothing to see here.
+export ASAN_OPTIONS=verify_asan_link_order=0
 readonly SEEN='thread_witness: a second thread in tools/dev/thread_witness_fixture'
 
 # Runs the command after $2 under the witness; it should end with status $1 and say $2.
