@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -35,7 +36,10 @@ class Echo {
     address_ = url.substr(0, url.find('/'));
   }
 
-  void Stop() { process_.Signal(SIGTERM); }
+  // Once: a second signal could meet a program that is about to exit, and end it otherwise.
+  void Stop() {
+    if (!std::exchange(stopped_, true)) process_.Signal(SIGTERM);
+  }
 
   ~Echo() {
     Stop();
@@ -47,6 +51,7 @@ class Echo {
  private:
   ChildProcess process_;
   std::string address_;
+  bool stopped_ = false;
 };
 
 class ProxyTest : public testing::TestWithParam<ProxyKind> {
