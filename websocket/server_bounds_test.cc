@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "http/core/message.h"
 #include "http/core/response.h"
+#include "websocket/core/close_code.h"
 #include "websocket/server_test_support.h"
 #include "websocket/testing/wire_builder.h"
 
@@ -374,6 +375,55 @@ TEST_F(ServerBoundsTest, EachWaitMayBeTheLast) {
     });
     EXPECT_GE(waits, 2);
   }
+}
+
+// What a peer still sends must not cost it the answer, however much of it is here already: a reset
+// would overtake the Close.
+TEST_F(ServerBoundsTest, APeerInTheMiddleOfAMessageHearsOfItsEnd) {
+  StartServer();
+  auto client = OpenPair(&runtime_, server_.get(), "/", {.capacity_bytes = size_t{8} << 20});
+  std::string beginning("\x82\xff\x00\x00\x00\x00\x10\x00\x00\x00mask", 14);  // 256 MiB
+  beginning.append(size_t{5} << 20, 'x');
+  Write(client->lower(), beginning);
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+  EXPECT_EQ(runtime_.coroutine_count(), 0u);
+  EXPECT_EQ(server_->counts().connections, 1u);
+  EXPECT_EQ(ReceiveText(client.get()), std::nullopt);
+  EXPECT_EQ(client->failure(), 0);
+  ASSERT_TRUE(client->peer_close().has_value());
+  EXPECT_EQ(client->peer_close()->code, kCloseTooBig);
+  client.reset();
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+  EXPECT_EQ(server_->counts().connections, 0u);
+}
+
+// One that sends on for ever is borne as long as one that says nothing, and nobody waits for it.
+TEST_F(ServerBoundsTest, APeerThatSendsOnBehindTheEndIsGivenItsTime) {
+  StartServer();
+  auto witness = OpenPair(&runtime_, server_.get(), "/");
+  auto client = OpenPair(&runtime_, server_.get(), "/", {.capacity_bytes = size_t{4} << 20});
+  ASSERT_TRUE(client->Done(1000, "", Soon()).ok());
+  const std::string garbage(size_t{1} << 20, 'x');
+  int error = 0;
+  Bundle sender(&runtime_);
+  const absl::Status started = sender.Go([&] {
+    const IoSlice slice(garbage);
+    for (int i = 0; i < 10'000 && error == 0; ++i) {
+      error = StatusErrno(
+          client->lower()->Write(absl::MakeConstSpan(&slice, 1), false, Deadline::Never()));
+    }
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  for (int i = 0; i < 35; ++i) {
+    runtime_.SleepUntil(Deadline::In(absl::Milliseconds(100)));
+    EXPECT_EQ(error, 0);
+    EXPECT_EQ(server_->counts().connections, 2u);
+    ExpectUndisturbed(witness.get());
+  }
+  runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+  EXPECT_EQ(server_->counts().connections, 1u);
+  EXPECT_EQ(sender.Wait(Soon()), 0);
+  EXPECT_TRUE(error == EPIPE || error == ECONNRESET) << error;
 }
 
 }  // namespace

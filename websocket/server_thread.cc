@@ -45,8 +45,8 @@ constexpr int kLooksMax = 8;
 // With less room for a part of a message it is viewed, and copied.
 constexpr size_t kDirectRoomMin = 4096;
 
-// The most that is dropped of a peer's input at a time, once its connection has ended.
-constexpr size_t kDropBytesMax = size_t{256} << 10;
+// So much is dropped of a peer's input at a time, once its connection has ended; then others run.
+constexpr size_t kDropBytesMax = size_t{1} << 20;
 
 }  // namespace
 
@@ -217,7 +217,9 @@ void ServerThread::RetryConnection(Connection* connection) {
 void ServerThread::OnRetryTimer() {
   IntrusiveList<Connection, &Connection::retry_link_> now;
   while (Connection* const connection = retries_.Front()) now.PushBack(connection);
-  while (Connection* const connection = now.PopFront()) connection->FlushQueue();
+  while (Connection* const connection = now.PopFront()) {
+    connection->state_ == State::kLingering ? DropInput(connection) : connection->FlushQueue();
+  }
   Pump(&handshakes_);
   Pump(&messages_);
 }
@@ -428,8 +430,8 @@ void ServerThread::DropInput(Connection* connection) {
     parking_ = nullptr;
     if (!readable_at_once_) return;
   }
-  // It sends on, though it has been told that nobody listens.
-  Destroy(connection);
+  // It has not come to what it was told yet, or does not care.
+  RetryConnection(connection);
 }
 
 void ServerThread::Destroy(Connection* connection) {

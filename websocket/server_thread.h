@@ -114,7 +114,7 @@ class ServerThread final : private ConnectionHost {
   static constexpr absl::Duration kDrainGrace = absl::Seconds(1);
   // Until something is tried again that nothing will be told of: a queue whose stream said that it
   // would take more, and did not; a coroutine for which there is no memory; a stream that is said to
-  // be readable where the system cannot wait for it.
+  // be readable where the system cannot wait for it; a peer that sends behind the end.
   static constexpr absl::Duration kRetryPause = absl::Milliseconds(10);
 
   struct ListenerEntry {
