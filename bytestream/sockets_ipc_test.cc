@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
 #include "bytestream/sockets.h"
@@ -75,7 +76,7 @@ TEST_F(SocketsIpcTest, Paths) {
 }
 
 TEST_F(SocketsIpcTest, AbstractNames) {
-  std::string name = "@halfpipe/sockets_ipc_test/" + std::to_string(getpid());
+  std::string name = UniqueName("@halfpipe/sockets_ipc_test/");
   EXPECT_FAILS(ECONNREFUSED, ipc_connect(name.c_str(), -1));
   const int listener = ipc_listen(name.c_str(), 1);
   ASSERT_GT(listener, 0);

@@ -5,7 +5,6 @@
 // The server has a thread of its own, in which nothing fails.
 
 #include <openssl/crypto.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -40,6 +39,7 @@
 #include "bytestream/testing/syscall_errors.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "bytestream/testing/test_certs.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/tls/tls_context.h"
 #include "gtest/gtest.h"
 #include "websocket/client.h"
@@ -124,7 +124,7 @@ class ClientFaultTest : public testing::TestWithParam<Way> {
     Handler echo = EchoHandler();
     echo.options.deflate.enabled = true;
     server_->Handle("/new", std::move(echo));
-    std::string place = absl::StrCat("@halfpipe-client-fault-test-", getpid());
+    std::string place = UniqueName("@halfpipe-client-fault-test-");
     if (absl::string_view(GetParam().name) == "Unix") {
       ASSERT_TRUE(server_->ListenUnix(place).ok());
     } else {

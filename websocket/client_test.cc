@@ -1,7 +1,5 @@
 #include "websocket/client.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -25,6 +23,7 @@
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/test_certs.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "bytestream/tls/tls_context.h"
 #include "gmock/gmock.h"
@@ -442,7 +441,7 @@ TEST(ClientSocketTest, UnixAndProxy) {
   Runtime runtime;
   Server server(&runtime, {});
   server.Handle("/chat", EchoHandler());
-  const std::string path = absl::StrCat("@halfpipe-client-test-", getpid());
+  const std::string path = UniqueName("@halfpipe-client-test-");
   ASSERT_TRUE(server.ListenUnix(path).ok());
   const auto address = server.ListenTcp(IpAddress::Loopback(IpFamily::kIpv4, 0));
   ASSERT_TRUE(address.ok());

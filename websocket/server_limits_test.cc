@@ -24,6 +24,7 @@
 #include "bytestream/net/pair.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/sim_clock.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 #include "http/core/limits.h"
 #include "http/core/response.h"
@@ -310,7 +311,7 @@ TEST_F(ServerLimitsTest, Backlog) {
     options_.connections_max = 1;
     Server server(&runtime, options_);
     server.Handle("/", EchoHandler());
-    const std::string name = absl::StrCat("@halfpipe-backlog-test-", getpid());
+    const std::string name = UniqueName("@halfpipe-backlog-test-");
     ASSERT_TRUE(server.ListenUnix(name).ok());
     ASSERT_TRUE(server.Start().ok());
     const auto first = OpenPair(&runtime, &server, "/");

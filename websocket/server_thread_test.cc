@@ -2,13 +2,10 @@
 
 #include "websocket/server_thread.h"
 
-#include <unistd.h>
-
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/bytestream.h"
@@ -16,6 +13,7 @@
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 #include "websocket/thread_link.h"
 
@@ -47,7 +45,7 @@ TEST_F(ServerThreadTest, AFreePermitIsAlwaysHeardOf) {
   ServerThread second(&plan, &runtime_, 1, links[1]);
   auto [client, theirs] = MakePair(&runtime_);
   ASSERT_TRUE(first.Serve(std::move(theirs), nullptr).ok());
-  const std::string name = absl::StrCat("@halfpipe-server-thread-test-", getpid());
+  const std::string name = UniqueName("@halfpipe-server-thread-test-");
   const auto fd = UnixListenFd(name, 10);
   ASSERT_TRUE(fd.ok()) << fd.status();
   ASSERT_TRUE(second.Listen(*fd, nullptr).ok());

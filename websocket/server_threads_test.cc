@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -20,6 +19,7 @@
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 #include "websocket/broadcast.h"
 #include "websocket/client.h"
@@ -53,7 +53,7 @@ TEST(ServerThreadsTest, EchoOnSeveralThreads) {
   server.Handle("/", std::move(handler));
   const auto address = server.ListenTcp(IpAddress::Loopback(IpFamily::kIpv4, 0));
   ASSERT_TRUE(address.ok()) << address.status();
-  const std::string path = absl::StrCat("@halfpipe-server-test-", getpid());
+  const std::string path = UniqueName("@halfpipe-server-test-");
   ASSERT_TRUE(server.ListenUnix(path).ok());
   ASSERT_TRUE(server.Start().ok());
   Runtime runtime;
@@ -253,7 +253,7 @@ TEST(ServerThreadsTest, ListenersOfTheCallers) {
   const auto fd = TcpListenFd(&address, TcpListenOptions());
   ASSERT_TRUE(fd.ok());
   ASSERT_TRUE(server.ListenFd(*fd).ok());
-  const std::string path = absl::StrCat("@halfpipe-server-fd-test-", getpid());
+  const std::string path = UniqueName("@halfpipe-server-fd-test-");
   const auto unix_fd = UnixListenFd(path, 10);
   ASSERT_TRUE(unix_fd.ok());
   ASSERT_TRUE(server.ListenFd(*unix_fd).ok());

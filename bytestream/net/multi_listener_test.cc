@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
@@ -21,6 +20,7 @@
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
@@ -160,7 +160,7 @@ TEST_F(MultiListenerTest, CancelledCoroutineDoesNotAccept) {
 }
 
 TEST_F(MultiListenerTest, DifferentFamilies) {
-  const std::string name = absl::StrCat("@halfpipe/multi_listener_test/", getpid());
+  const std::string name = UniqueName("@halfpipe/multi_listener_test/");
   IpAddress address = IpAddress::Loopback(IpFamily::kIpv4, 0);
   const int fds[] = {*UnixListenFd(name, 5), *TcpListenFd(&address, TcpListenOptions())};
   MultiListener both(&runtime_, fds, ListenerOptions());

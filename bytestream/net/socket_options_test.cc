@@ -21,6 +21,7 @@
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -231,7 +232,7 @@ TEST_F(SocketOptionsTest, Ipv6Only) {
 }
 
 TEST_F(SocketOptionsTest, UnixNames) {
-  const std::string name = absl::StrCat("@halfpipe/socket_options_test/", getpid());
+  const std::string name = UniqueName("@halfpipe/socket_options_test/");
   const int listener = *UnixListenFd(name, 1);
   const int client = *UnixConnectFd(&runtime_, name, Deadline::Never());
   EXPECT_EQ(*LocalUnixName(listener), name);

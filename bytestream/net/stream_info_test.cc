@@ -1,14 +1,11 @@
 #include "bytestream/net/stream_info.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/io_slice.h"
@@ -23,6 +20,7 @@
 #include "bytestream/stream_info_source.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/forwarding_bytestream.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -116,7 +114,7 @@ TEST_F(StreamInfoTest, Listener) {
 }
 
 TEST_F(StreamInfoTest, Unix) {
-  const std::string name = absl::StrCat("@halfpipe/stream_info_test/", getpid());
+  const std::string name = UniqueName("@halfpipe/stream_info_test/");
   Listener listener(&runtime_, *UnixListenFd(name, 1));
   const std::unique_ptr<FdStream> client = *UnixConnect(&runtime_, name, Deadline::Never());
   FdStream server(&runtime_, *listener.Accept(Deadline::Never()));

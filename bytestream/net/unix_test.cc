@@ -28,6 +28,7 @@
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 
@@ -95,7 +96,7 @@ TEST_F(UnixTest, PathsAreChecked) {
 
 // Names of this test alone: they are shared by all processes of the machine.
 std::string AbstractName(size_t size) {
-  std::string name = absl::StrCat("halfpipe/unix_test/", getpid(), "/");
+  std::string name = absl::StrCat(UniqueName("halfpipe/unix_test/"), "/");
   name.resize(std::max(size, name.size()), 'x');
   return name;
 }

@@ -1,7 +1,5 @@
 #include "tools/wscat/opening.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -24,6 +22,7 @@
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/syscall_errors.h"
 #include "bytestream/testing/syscall_faults.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -129,7 +128,7 @@ TEST_F(OpeningTest, NamesThatAUnixSocketCannotHave) {
 }
 
 TEST_F(OpeningTest, TheResourceAtAUnixSocket) {
-  const std::string name = absl::StrCat("@halfpipe-opening-test-", getpid());
+  const std::string name = UniqueName("@halfpipe-opening-test-");
   const auto fd = UnixListenFd(name, 16);
   ASSERT_TRUE(fd.ok());
   Answer(*fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nlost");

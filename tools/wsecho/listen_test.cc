@@ -7,9 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/testing/unique_name.h"
 #include "gtest/gtest.h"
 #include "tools/wsecho/endpoint.h"
 #include "tools/wsecho/socket_directory.h"
@@ -45,7 +45,7 @@ TEST(ListenTest, TheFileOfAUnixSocketGoes) {
 // A file that is called as the socket is stays.
 TEST(ListenTest, AnAbstractNameHasNoFile) {
   Endpoint endpoint;
-  endpoint.unix_path = absl::StrCat("@halfpipe-listen-test-", getpid());
+  endpoint.unix_path = UniqueName("@halfpipe-listen-test-");
   const int other = open(endpoint.unix_path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   ASSERT_GE(other, 0);
   close(other);
