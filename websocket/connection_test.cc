@@ -378,7 +378,8 @@ TEST_F(ConnectionTest, TheLastReferenceEndsIt) {
   ConnectionRef moved = std::move(connection_);
   EXPECT_FALSE(connection_);  // NOLINT(bugprone-use-after-move): it says that it is empty
   EXPECT_EQ(&*copy, &*moved);
-  copy = copy;  // NOLINT(clang-diagnostic-self-assign-overloaded)
+  const ConnectionRef& itself = copy;
+  copy = itself;
   copy = ConnectionRef();
   EXPECT_FALSE(gone);
   ConnectionRef empty;

@@ -362,8 +362,8 @@ TEST_F(PlainTest, HalfClosedClientIsAnswered) {
     tiny.capacity_bytes = 16;
     auto [client, server] = MakePair(&runtime_, tiny);
     Bundle bundle(&runtime_);
-    ASSERT_THAT(bundle.Go([&request, client = client.get()] {
-      const IoSlice slice(request);
+    ASSERT_THAT(bundle.Go([&text = request, client = client.get()] {
+      const IoSlice slice(text);
       EXPECT_THAT(client->Write({&slice, 1}, false, kNever), IsOk());
       EXPECT_THAT(client->Done(kNever), IsOk());
     }),
