@@ -16,7 +16,7 @@ namespace {
 template <typename Parser, typename Head>
 absl::Status ReadHead(Bytestream* stream, const Limits& limits, Head* head, HeadResult* result,
                       Deadline deadline) {
-  HALFPIPE_CHECK(limits.head_bytes_max <= Bytestream::kPeekMax);
+  HALFPIPE_CHECK(CheckHeadLimits(limits).ok());
   Parser parser(limits);
   size_t min_bytes = 1;
   for (;;) {
@@ -37,6 +37,11 @@ absl::Status ReadHead(Bytestream* stream, const Limits& limits, Head* head, Head
 }
 
 }  // namespace
+
+absl::Status CheckHeadLimits(const Limits& limits) {
+  if (limits.head_bytes_max <= Bytestream::kPeekMax) return absl::OkStatus();
+  return ErrnoStatus(EINVAL, "head_bytes_max exceeds a read buffer");
+}
 
 absl::Status ReadRequestHead(Bytestream* stream, const Limits& limits, RequestHead* head,
                              HeadResult* result, Deadline deadline) {

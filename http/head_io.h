@@ -23,11 +23,14 @@ namespace halfpipe::http {
 // inside the head. After ETIMEDOUT and ECANCELED the call may be made again; it parses from the
 // front.
 //
-// limits.head_bytes_max is at most Bytestream::kPeekMax.
+// CheckHeadLimits(limits) is OK.
 struct HeadResult {
   HeadError error = HeadError::kNone;
   size_t size = 0;
 };
+
+// EINVAL: a head as long as `limits` allows does not fit a read buffer (Bytestream::kPeekMax).
+absl::Status CheckHeadLimits(const Limits& limits);
 
 absl::Status ReadRequestHead(Bytestream* stream, const Limits& limits, RequestHead* head,
                              HeadResult* result, Deadline deadline);

@@ -14,6 +14,7 @@
 #include "http/core/cookie.h"
 #include "http/core/header_list.h"
 #include "http/core/redirect.h"
+#include "http/head_io.h"
 #include "websocket/upgrade.h"
 
 namespace halfpipe::websocket {
@@ -33,10 +34,7 @@ absl::Status Client::CheckOptions() const {
   if (!IsValid(options_.stream) || !IsValid(options_.stream.deflate)) {
     return ErrnoStatus(EINVAL, "options of the stream are out of range");
   }
-  // A head is read in place.
-  if (options_.http.head_bytes_max > Bytestream::kPeekMax) {
-    return ErrnoStatus(EINVAL, "head_bytes_max exceeds a read buffer");
-  }
+  if (absl::Status heads = http::CheckHeadLimits(options_.http); !heads.ok()) return heads;
   if (options_.redirects_max < 0) return ErrnoStatus(EINVAL, "redirects_max is below 0");
   return absl::OkStatus();
 }
@@ -159,8 +157,9 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Ask(BytestreamPtr lower, const C
     for (const http::OwnedField& cookie : options_.cookies) {
       cookies.push_back({cookie.name, cookie.value});
     }
-    if (!options_.user.empty() || !options_.password.empty())
+    if (!options_.user.empty() || !options_.password.empty()) {
       request.basic = {options_.user, options_.password};
+    }
     request.bearer = options_.bearer;
   }
   request.target = target.resource;

@@ -4,8 +4,6 @@
 //
 // The server has a thread of its own, in which nothing fails.
 
-#include <openssl/crypto.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -35,6 +33,7 @@
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/fake_resolver.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/openssl_memory.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/syscall_errors.h"
 #include "bytestream/testing/syscall_faults.h"
@@ -48,21 +47,6 @@
 
 namespace halfpipe::websocket {
 namespace {
-
-// OpenSSL's requests come through here, where they count like those of ours. It takes such functions
-// only before it has made the first one.
-const bool kOpenSslIsOurs = [] {
-  return CRYPTO_set_mem_functions(
-             [](size_t size, const char*, int) -> void* {
-               return size > 0 ? std::malloc(size) : nullptr;
-             },
-             [](void* memory, size_t size, const char*, int) -> void* {
-               if (size > 0) return std::realloc(memory, size);
-               std::free(memory);
-               return nullptr;
-             },
-             [](void* memory, const char*, int) { std::free(memory); }) == 1;
-}();
 
 // It makes thousands, of which one in so many fails.
 #if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)

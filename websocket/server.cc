@@ -16,6 +16,7 @@
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/net/unix.h"
+#include "http/head_io.h"
 #include "websocket/server_thread.h"
 
 namespace halfpipe::websocket {
@@ -186,9 +187,7 @@ absl::Status Server::CheckOptions() const {
   if (options.retry_after < absl::ZeroDuration()) {
     return ErrnoStatus(EINVAL, "retry_after is below 0");
   }
-  if (options.http.head_bytes_max > Bytestream::kPeekMax) {
-    return ErrnoStatus(EINVAL, "a head is longer than the read buffer");
-  }
+  if (absl::Status heads = http::CheckHeadLimits(options.http); !heads.ok()) return heads;
   if (!IsValid(options.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
   const auto valid = [&options](absl::string_view path, const Handler& handler) {
     // No request could ever be for another one: a resource begins with / and its query is cut off.

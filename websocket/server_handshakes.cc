@@ -90,11 +90,7 @@ absl::Status ServerThread::StartTls(Connection* connection, bool* begun) {
 bool ServerThread::AwaitRequest(Connection* connection) {
   if (connection->broken_) return false;
   const bool kept_alive = connection->plain_requests_ > 0;
-  parking_ = connection;
-  readable_at_once_ = false;
-  connection->lower_->WhenReadable([this, connection] { OnReadable(connection); });
-  parking_ = nullptr;
-  if (readable_at_once_) {
+  if (!Watch(connection, connection->lower_.get())) {
     if (kept_alive) {
       connection->handshake_deadline_ = Deadline::In(plan_->options.handshake_time);
     }

@@ -319,11 +319,7 @@ absl::StatusOr<std::optional<MessageView>> ServerThread::Receive(Connection* con
 // has been broken.
 bool ServerThread::TryPark(Connection* connection) {
   if (connection->broken_) return false;
-  parking_ = connection;
-  readable_at_once_ = false;
-  connection->stream_->WhenReadable([this, connection] { OnReadable(connection); });
-  parking_ = nullptr;
-  if (readable_at_once_) return false;
+  if (!Watch(connection, &*connection->stream_)) return false;
   connection->coroutine_ = nullptr;
   SetState(connection, State::kParked);
   return true;
@@ -424,11 +420,7 @@ void ServerThread::DropInput(Connection* connection) {
     if (bytes.ok() || StatusErrno(bytes.status()) != ETIMEDOUT) return Destroy(connection);
     // It is said to be readable because the system cannot wait for it. Then its time ends it.
     if (std::exchange(in_vain, true)) return;
-    parking_ = connection;
-    readable_at_once_ = false;
-    lower->WhenReadable([this, connection] { OnReadable(connection); });
-    parking_ = nullptr;
-    if (!readable_at_once_) return;
+    if (Watch(connection, lower)) return;
   }
   // It has not come to what it was told yet, or does not care.
   RetryConnection(connection);

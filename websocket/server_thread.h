@@ -162,6 +162,8 @@ class ServerThread final : private ConnectionHost {
 
   // The life of a connection, server_thread.cc.
   void OnReadable(Connection* connection);
+  template <typename Source>
+  bool Watch(Connection* connection, Source* source);
   void Enlist(Connection* connection, Work* work);
   void Pump(Work* work);
   void LeaveWork(Work* work);
@@ -203,7 +205,7 @@ class ServerThread final : private ConnectionHost {
   MessageBudget message_budget_;
   Deadline drain_deadline_ = Deadline::Never();
   Notification drained_;
-  Connection* parking_ = nullptr;  // TryPark() is at work for it
+  Connection* parking_ = nullptr;  // Watch() is at work for it
   bool readable_at_once_ = false;
   bool draining_ = false;
   bool backlog_drained_ = false;
@@ -214,6 +216,17 @@ class ServerThread final : private ConnectionHost {
   Bundle acceptors_;
   Bundle coroutines_;  // all others; end before what they use
 };
+
+// Has OnReadable() called when there is something to read in `source`, the connection's stream or the
+// one below. False: there is now, and nothing is called.
+template <typename Source>
+bool ServerThread::Watch(Connection* connection, Source* source) {
+  parking_ = connection;
+  readable_at_once_ = false;
+  source->WhenReadable([this, connection] { OnReadable(connection); });
+  parking_ = nullptr;
+  return !readable_at_once_;
+}
 
 }  // namespace halfpipe::websocket
 

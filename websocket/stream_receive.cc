@@ -190,8 +190,7 @@ absl::Status Stream::FirstDataEvent(ReceiveEvent* event, Deadline deadline) {
 // the end of it all: kNeedPayload, kMessageEnd, kPeerClosed or kFail.
 absl::Status Stream::NextDataEvent(ReceiveEvent* event, Deadline deadline) {
   for (int steps = 1;; ++steps) {
-    absl::Status status;
-    if (work_ >= kWorkPerLook) status = LookAtClock(deadline);
+    absl::Status status = LookAtClock(deadline);
     if (!status.ok()) return status;
     *event = receiver_.Next();
     switch (event->kind) {

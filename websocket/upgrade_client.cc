@@ -21,7 +21,6 @@
 namespace halfpipe::websocket {
 namespace {
 
-using upgrade_internal::CheckLimits;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
 
@@ -83,7 +82,7 @@ absl::Status ClientUpgrade(Runtime* runtime, Bytestream* stream,
   if (!IsValid(options.deflate) || (options.deflate.enabled && result == nullptr)) {
     return ErrnoStatus(EINVAL, "compression is out of range, or has no place for its result");
   }
-  if (absl::Status status = CheckLimits(options.limits); !status.ok()) return status;
+  if (absl::Status status = http::CheckHeadLimits(options.limits); !status.ok()) return status;
   if (result != nullptr) *result = ClientUpgradeResult();
   const DeflateOffers deflate_offers = OffersOf(options.deflate);
   const HandshakeKey key = MakeKey(*options.entropy);

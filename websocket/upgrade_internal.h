@@ -11,8 +11,6 @@
 #include "absl/types/span.h"
 #include "bytestream/base/buffer_pool.h"
 #include "bytestream/base/errno_status.h"
-#include "bytestream/bytestream.h"
-#include "http/core/limits.h"
 
 namespace halfpipe::websocket::upgrade_internal {
 
@@ -35,13 +33,6 @@ class Scratch {
   BufferPool* const pool_;
   uint8_t* const block_;
 };
-
-// Why no handshake begins with heads as long as `limits` allows; OK if they fit the stream's
-// buffer.
-inline absl::Status CheckLimits(const http::Limits& limits) {
-  if (limits.head_bytes_max <= Bytestream::kPeekMax) return absl::OkStatus();
-  return ErrnoStatus(EINVAL, "head_bytes_max exceeds a read buffer");
-}
 
 // The end of the stream is no clean end while a handshake goes on.
 inline absl::Status WithoutCleanEnd(absl::Status status) {

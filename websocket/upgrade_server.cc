@@ -27,7 +27,6 @@
 namespace halfpipe::websocket {
 namespace {
 
-using upgrade_internal::CheckLimits;
 using upgrade_internal::Scratch;
 using upgrade_internal::WithoutCleanEnd;
 
@@ -119,7 +118,7 @@ absl::Status ServerSide::Run() {
   if (!IsValid(options_.deflate)) return ErrnoStatus(EINVAL, "compression is out of range");
   if (!IsValid(options_.origin)) return ErrnoStatus(EINVAL, "an allowed origin is malformed");
   if (!IsValid(options_.hosts)) return ErrnoStatus(EINVAL, "a host of ours is malformed");
-  if (absl::Status limits = CheckLimits(options_.limits); !limits.ok()) return limits;
+  if (absl::Status limits = http::CheckHeadLimits(options_.limits); !limits.ok()) return limits;
   if (options_.plain_requests_max == 0) return ErrnoStatus(EINVAL, "plain_requests_max is 0");
   for (;;) {
     Request request;

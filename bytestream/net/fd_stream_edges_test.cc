@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 
@@ -20,6 +19,7 @@
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/listener.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
@@ -138,19 +138,7 @@ TEST_P(FdStreamEdgesTest, DescriptorsDoNotHideWhatFollows) {
   if (GetParam()) GTEST_SKIP() << "not for TCP";
   WaitInVain();
   for (const char* const text : {"abc", "def", "ghi"}) {
-    iovec piece = {const_cast<char*>(text), 3};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &peer_, sizeof(int));
-    ASSERT_EQ(sendmsg(peer_, &message, MSG_NOSIGNAL), 3);
+    ASSERT_EQ(SendDescriptor(peer_, text, peer_), 3);
   }
   Poll();
   EXPECT_EQ(Receive(9), "abcdefghi");

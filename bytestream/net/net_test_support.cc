@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "bytestream/base/check.h"
 
 namespace halfpipe {
@@ -54,6 +56,22 @@ std::array<int, 2> ConnectedFds(Transport transport) {
   const int small = 4096;
   HALFPIPE_CHECK(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
   return fds;
+}
+
+ssize_t SendDescriptor(int socket, absl::string_view bytes, int passed) {
+  iovec piece = {const_cast<char*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &passed, sizeof(passed));
+  return sendmsg(socket, &message, MSG_NOSIGNAL);
 }
 
 size_t OpenDescriptorCount() {

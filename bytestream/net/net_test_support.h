@@ -1,10 +1,14 @@
 #ifndef HALFPIPE_BYTESTREAM_NET_NET_TEST_SUPPORT_H_
 #define HALFPIPE_BYTESTREAM_NET_NET_TEST_SUPPORT_H_
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace halfpipe {
 
@@ -15,6 +19,9 @@ const char* TransportName(Transport transport);
 // Two connected sockets. The first one's send buffer and the second one's receive buffer are small,
 // so that a writer soon has to wait. Ends the test process where the system has none.
 std::array<int, 2> ConnectedFds(Transport transport);
+
+// Sends `bytes` to a Unix socket, with the descriptor `passed`. As sendmsg(2).
+ssize_t SendDescriptor(int socket, absl::string_view bytes, int passed);
 
 // Descriptors that this process has open.
 size_t OpenDescriptorCount();

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -217,21 +216,7 @@ TEST_F(UnixTest, PassedDescriptorsDoNotLeak) {
   EXPECT_EQ(StatusErrno(stream.Peek(1, Deadline::In(absl::Milliseconds(1))).status()), ETIMEDOUT);
   const size_t before = OpenDescriptorCount();
   for (int i = 0; i < 10; ++i) {
-    char byte = 'p';
-    iovec piece = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int passed = STDIN_FILENO;
-    std::memcpy(CMSG_DATA(header), &passed, sizeof(passed));
-    ASSERT_EQ(sendmsg(fds[1], &message, MSG_NOSIGNAL), 1);
+    ASSERT_EQ(SendDescriptor(fds[1], "p", STDIN_FILENO), 1);
     uint8_t got = 0;
     EXPECT_EQ(*stream.ReadSome(absl::MakeSpan(&got, 1), 1, Deadline::Never()), 1u);
     EXPECT_EQ(got, 'p');

@@ -1,8 +1,6 @@
 // Every request for memory behind a TLS connection fails, those of OpenSSL too: whoever calls is
 // told, nothing leaks, and what is received is what was sent.
 
-#include <openssl/crypto.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -18,6 +16,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/allocation_faults.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/openssl_memory.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/test_certs.h"
@@ -27,21 +26,6 @@
 
 namespace halfpipe {
 namespace {
-
-// OpenSSL's requests come through here, where they count like those of ours. It takes such functions
-// only before it has made the first one.
-const bool kOpenSslIsOurs = [] {
-  return CRYPTO_set_mem_functions(
-             [](size_t size, const char*, int) -> void* {
-               return size > 0 ? std::malloc(size) : nullptr;
-             },
-             [](void* memory, size_t size, const char*, int) -> void* {
-               if (size > 0) return std::realloc(memory, size);
-               std::free(memory);
-               return nullptr;
-             },
-             [](void* memory, const char*, int) { std::free(memory); }) == 1;
-}();
 
 // There are thousands of requests, so each scenario looks at some of them, not the same ones.
 #if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
