@@ -28,6 +28,7 @@
 #include "bytestream/testing/ended_call.h"
 #include "bytestream/testing/ended_call_sweep.h"
 #include "bytestream/testing/fake_resolver.h"
+#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "bytestream/udp.h"
 #include "gtest/gtest.h"
@@ -382,24 +383,28 @@ coroutine void Sleep(int64_t deadline) { msleep(deadline); }
 
 // A coroutine that waits for a bundle of its own, which waits for another one, and closes both.
 TEST_P(CallsCancelTest, NestedBundles) {
-  const int waits = Sweep([&](EndedCall* call) {
-    call->Begin([] {
-      const int outer = bundle();
-      if (outer < 0) return -errno;
-      int result = 0;
-      for (int i = 0; i < 2 && result == 0; ++i) {
-        result = Outcome(bundle_go(outer, [](int64_t end) {
-          const int inner = go(Sleep(end));
-          static_cast<void>(bundle_wait(inner, -1));
-          EXPECT_EQ(hclose(inner), 0);
-        }(now() + 1)));
-        if (result == 0) result = Outcome(bundle_wait(outer, -1));
-      }
-      EXPECT_EQ(hclose(outer), 0);
-      return result;
-    });
-    ExpectEnded(*call, call->Finish([] {}), 0);
-  });
+  SimClock clock;
+  const int waits = SweepEndedCalls(
+      GetParam(),
+      [&](EndedCall* call) {
+        call->Begin([] {
+          const int outer = bundle();
+          if (outer < 0) return -errno;
+          int result = 0;
+          for (int i = 0; i < 2 && result == 0; ++i) {
+            result = Outcome(bundle_go(outer, [](int64_t end) {
+              const int inner = go(Sleep(end));
+              static_cast<void>(bundle_wait(inner, -1));
+              EXPECT_EQ(hclose(inner), 0);
+            }(now() + 1)));
+            if (result == 0) result = Outcome(bundle_wait(outer, -1));
+          }
+          EXPECT_EQ(hclose(outer), 0);
+          return result;
+        });
+        ExpectEnded(*call, call->Finish([&] { clock.Advance(absl::Milliseconds(1)); }), 0);
+      },
+      &clock);
   EXPECT_EQ(waits, 2);
 }
 

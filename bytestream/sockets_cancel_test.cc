@@ -12,11 +12,13 @@
 #include <cstdlib>
 #include <string>
 
+#include "absl/time/time.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
 #include "bytestream/testing/ended_call_fixture.h"
 #include "bytestream/testing/ended_call_sweep.h"
+#include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -295,16 +297,20 @@ TEST_P(OtherCancelTest, FdsBundlesAndSleeps) {
     EXPECT_EQ(hclose(b), 0);
   });
   EXPECT_EQ(bundle_waits, 1);
-  const int sleeps = SweepEndedCalls(end(), [&](EndedCall* run) {
-    run->Begin([] {
-      for (int i = 0; i < 3; ++i) {
-        const int result = Outcome(msleep(now() + 1));
-        if (result != 0) return result;
-      }
-      return 0;
-    });
-    ExpectEnded(*run, run->Finish([] {}));
-  });
+  SimClock clock;
+  const int sleeps = SweepEndedCalls(
+      end(),
+      [&](EndedCall* run) {
+        run->Begin([] {
+          for (int i = 0; i < 3; ++i) {
+            const int result = Outcome(msleep(now() + 1));
+            if (result != 0) return result;
+          }
+          return 0;
+        });
+        ExpectEnded(*run, run->Finish([&] { clock.Advance(absl::Milliseconds(1)); }));
+      },
+      &clock);
   EXPECT_EQ(sleeps, 3);
 }
 

@@ -8,11 +8,11 @@
 
 namespace halfpipe {
 
-int SweepEndedCalls(End end, const std::function<void(EndedCall*)>& scenario) {
+int SweepEndedCalls(End end, const std::function<void(EndedCall*)>& scenario, Clock* clock) {
   for (int nth = 0; nth < kSweepWaitsMax; ++nth) {
     SCOPED_TRACE(testing::Message() << "wait " << nth);
     FdLeakCheck leaks;
-    Runtime runtime;
+    Runtime runtime({.clock = clock});
     bool hit = false;
     {
       EndedCall call(&runtime, end, nth);
