@@ -1,5 +1,6 @@
 #include "bytestream/base/entropy.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -14,9 +15,14 @@ namespace halfpipe {
 namespace {
 
 struct Block {
-  uint8_t bytes[256];
+  uint8_t bytes[256] = {};
   size_t left = 0;
 };
+
+thread_local Block block;
+
+// In the child of a fork, in the one thread that it has: what is left is the parent's to hand out.
+void ForgetBlock() { block.left = 0; }
 
 void FillFromSystem(uint8_t* out, size_t size) {
   while (size > 0) {
@@ -33,7 +39,6 @@ void FillFromSystem(uint8_t* out, size_t size) {
 class SystemEntropy final : public Entropy {
  public:
   void Fill(absl::Span<uint8_t> out) override {
-    thread_local Block block;
     if (out.size() > sizeof(block.bytes)) {
       FillFromSystem(out.data(), out.size());
       return;
@@ -58,7 +63,10 @@ class SystemEntropy final : public Entropy {
 
 Entropy& Entropy::System() {
   alignas(SystemEntropy) static unsigned char storage[sizeof(SystemEntropy)];
-  static Entropy* const entropy = new (storage) SystemEntropy;
+  static Entropy* const entropy = [] {
+    HALFPIPE_CHECK(pthread_atfork(nullptr, nullptr, &ForgetBlock) == 0);
+    return new (storage) SystemEntropy;
+  }();
   return *entropy;
 }
 

@@ -18,7 +18,7 @@ class Entropy {
   virtual void Fill(absl::Span<uint8_t> out) = 0;
 
   // getrandom(2), fetched in blocks of 256 bytes for each thread. A byte is handed out once and
-  // wiped. Lives for ever, safe from any thread.
+  // wiped, and by one process alone where it forks. Lives for ever, safe from any thread.
   static Entropy& System();
 };
 

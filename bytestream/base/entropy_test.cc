@@ -1,5 +1,9 @@
 #include "bytestream/base/entropy.h"
 
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +48,28 @@ TEST(SystemEntropyTest, NoKeyIsHandedOutTwice) {
 TEST(SystemEntropyTest, ThreadsHaveBytesOfTheirOwn) {
   std::vector<uint8_t> there;
   std::thread([&there] { there = Draw(Entropy::System(), 16); }).join();
+  EXPECT_NE(there, Draw(Entropy::System(), 16));
+}
+
+// What a thread has fetched and not handed out is not handed out by both processes.
+TEST(SystemEntropyTest, ProcessesHaveBytesOfTheirOwn) {
+  Draw(Entropy::System(), 1);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    uint8_t bytes[16];
+    Entropy::System().Fill(absl::MakeSpan(bytes));
+    _exit(write(ends[1], bytes, sizeof(bytes)) == sizeof(bytes) ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::vector<uint8_t> there(16);
+  EXPECT_EQ(read(ends[0], there.data(), there.size()), 16);
+  close(ends[0]);
+  close(ends[1]);
   EXPECT_NE(there, Draw(Entropy::System(), 16));
 }
 
