@@ -25,8 +25,8 @@ struct DeflateOptions {
 
   // Whether a side's messages begin with an empty window each (RFC 7692 section 7.1.1). If true,
   // that side keeps no memory between messages, and small messages compress less. A server decides
-  // both; a client asks for the server's and grants its own. Kept by default: for small messages
-  // of the same kind it is most of the gain.
+  // both; a client asks for the server's, and does without its own whatever the server says of it.
+  // Kept by default: for small messages of the same kind it is most of the gain.
   bool server_no_context_takeover = false;
   bool client_no_context_takeover = false;
 

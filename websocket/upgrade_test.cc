@@ -187,7 +187,8 @@ TEST_F(UpgradeTest, CompressionIsOfferedAndChosen) {
 
   // A server that knows no limits, and one that knows nothing.
   EXPECT_THAT(AskText(Answer("Sec-WebSocket-Extensions: permessage-deflate\r\n")), IsOk());
-  EXPECT_EQ(result_.deflate, (DeflateParams{.client_max_window_bits = 12}));
+  EXPECT_EQ(result_.deflate,
+            (DeflateParams{.client_no_context_takeover = true, .client_max_window_bits = 12}));
   EXPECT_THAT(AskText(Answer()), IsOk());
   EXPECT_EQ(result_.deflate, std::nullopt);
   client_.deflate.fallback = false;

@@ -91,17 +91,19 @@ bool Answers(const Element& answer, const DeflateOffer& offer, DeflateParams* pa
       (!answer.has_server_window || answer.server_window > offer.server_max_window_bits)) {
     return false;
   }
-  if (answer.has_client_window &&
-      (offer.client_max_window_bits == 0 || answer.client_window > offer.client_max_window_bits)) {
-    return false;
-  }
+  if (answer.has_client_window && offer.client_max_window_bits == 0) return false;
   params->server_no_context_takeover = answer.server_no_context;
-  params->client_no_context_takeover = answer.client_no_context;
   params->server_max_window_bits = answer.has_server_window ? answer.server_window : kMaxWindowBits;
-  params->client_max_window_bits = answer.has_client_window ? answer.client_window
-                                   : offer.client_max_window_bits != 0
-                                       ? offer.client_max_window_bits
-                                       : kMaxWindowBits;
+  // What the offer says of our own messages is a hint that the server may ignore, and a promise of
+  // ours whatever it answers (sections 7.1.1.2 and 7.1.2.2).
+  params->client_no_context_takeover = answer.client_no_context || offer.client_no_context_takeover;
+  params->client_max_window_bits = kMaxWindowBits;
+  if (offer.client_max_window_bits != 0) {
+    params->client_max_window_bits = offer.client_max_window_bits;
+  }
+  if (answer.has_client_window) {
+    params->client_max_window_bits = std::min(params->client_max_window_bits, answer.client_window);
+  }
   return true;
 }
 

@@ -41,12 +41,13 @@ struct DeflateParams {
 struct DeflateOffer {
   // Asks the server to do without context takeover; it must, or decline.
   bool server_no_context_takeover = false;
-  // Tells the server that we may do without; it may hold us to it.
+  // Tells the server that we do without, whether it says so too or not.
   bool client_no_context_takeover = false;
   // Asks the server to keep to this, 8..15; 0 asks nothing. It must, or decline.
   uint8_t server_max_window_bits = 0;
   // Lets the server limit our window; and, unless it is 15, tells that it will be no larger in any
-  // case. 8..15; 0 leaves the parameter out, and the server has to take 15.
+  // case, whatever limit the server names. 8..15; 0 leaves the parameter out, and the server has to
+  // take 15.
   uint8_t client_max_window_bits = kMaxWindowBits;
 
   friend bool operator==(const DeflateOffer&, const DeflateOffer&) = default;

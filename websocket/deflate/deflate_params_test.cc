@@ -1,5 +1,7 @@
 #include "websocket/deflate/deflate_params.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -213,16 +215,29 @@ TEST(JudgeDeflateAnswerTest, RefusesMalformedParameters) {
   }
 }
 
-TEST(JudgeDeflateAnswerTest, AHintIsALimit) {
-  const std::vector<DeflateOffer> offers = {{.client_max_window_bits = 10}};
-  EXPECT_EQ(Judge("permessage-deflate", offers).params.client_max_window_bits, 10);
-  EXPECT_EQ(
-      Judge("permessage-deflate; client_max_window_bits=9", offers).params.client_max_window_bits,
-      9);
-  EXPECT_EQ(Judge("permessage-deflate; client_max_window_bits=10", offers).verdict,
-            DeflateVerdict::kAgreed);
-  EXPECT_EQ(Judge("permessage-deflate; client_max_window_bits=11", offers).verdict,
-            DeflateVerdict::kInvalid);
+// Section 7.1.2.2: what a client says of its own window is a hint, which a server may ignore; the
+// client keeps to it whatever the answer is.
+TEST(JudgeDeflateAnswerTest, AClientKeepsToTheWindowItHasNamed) {
+  for (uint8_t hint = 8; hint <= 15; ++hint) {
+    const std::vector<DeflateOffer> offers = {{.client_max_window_bits = hint}};
+    EXPECT_EQ(Judge("permessage-deflate", offers).params.client_max_window_bits, hint);
+    for (uint8_t limit = 8; limit <= 15; ++limit) {
+      const DeflateJudgement judgement =
+          Judge(absl::StrCat("permessage-deflate; client_max_window_bits=", limit), offers);
+      ASSERT_EQ(judgement.verdict, DeflateVerdict::kAgreed) << judgement.what;
+      EXPECT_EQ(judgement.params.client_max_window_bits, std::min(hint, limit));
+    }
+  }
+}
+
+// Section 7.1.1.2: the same of doing without context takeover.
+TEST(JudgeDeflateAnswerTest, AClientDoesWithoutContextAsItHasSaid) {
+  for (const bool hint : {false, true}) {
+    const std::vector<DeflateOffer> offers = {{.client_no_context_takeover = hint}};
+    EXPECT_EQ(Judge("permessage-deflate", offers).params.client_no_context_takeover, hint);
+    EXPECT_TRUE(Judge("permessage-deflate; client_no_context_takeover", offers)
+                    .params.client_no_context_takeover);
+  }
 }
 
 TEST(JudgeDeflateAnswerTest, Fallbacks) {

@@ -24,6 +24,21 @@ Head Other(const std::string& name, const std::string& value) {
 
 void WithDeflate(ClientUpgradeOptions* options) { options->deflate.enabled = true; }
 
+// What the client says of its own messages.
+void WithHints(ClientUpgradeOptions* options) {
+  options->deflate.enabled = true;
+  options->deflate.client_no_context_takeover = true;
+  options->deflate.client_max_window_bits = 10;
+}
+
+// What it asks of the server's.
+void WithDemands(ClientUpgradeOptions* options) {
+  options->deflate.enabled = true;
+  options->deflate.server_no_context_takeover = true;
+  options->deflate.server_max_window_bits = 10;
+  options->deflate.fallback = false;
+}
+
 void AddAnswers(Rows* rows) {
   const auto good = [rows](std::string name, const char* section, Head head,
                            std::string subprotocol = "") {
@@ -37,6 +52,8 @@ void AddAnswers(Rows* rows) {
   good("without a reason and its space", "9112 4", {.start_line = "HTTP/1.1 101"});
   good("with another reason", "9112 4", {.start_line = "HTTP/1.1 101 Caf\xe9 (yes)"});
   good("Upgrade in another case", "6455 4.1", Other("Upgrade", "WebSocket"));
+  // RFC 9110 has such members ignored, which RFC 6455 did not know.
+  good("an Upgrade with empty members", "9110 5.6.1", Other("Upgrade", ", websocket ,"));
   good("Connection in another case", "6455 4.1", Other("Connection", "upgrade"));
   good("Connection among others", "6455 4.1", Other("Connection", "keep-alive, Upgrade"));
   good("Connection in two lines", "9110 5.3",
@@ -175,15 +192,39 @@ void AddOthers(Rows* rows) {
                    .error = ECONNRESET});
 }
 
-// Answers to an offer of permessage-deflate with client_max_window_bits.
+// Answers to offers of permessage-deflate.
 void AddDeflate(Rows* rows) {
-  const auto answer = [rows](const char* section, const std::string& extensions, bool good) {
-    rows->push_back({.name = absl::StrCat("the answer ", extensions),
+  const auto add = [rows](void (*options)(ClientUpgradeOptions*), const std::string& name,
+                          const char* section, const std::string& extensions, bool good) {
+    rows->push_back({.name = absl::StrCat("the answer ", extensions, name),
                      .section = section,
                      .head = With({absl::StrCat("Sec-WebSocket-Extensions: ", extensions)}),
                      .error = good ? 0 : EPROTO,
                      .deflate = good,
-                     .options = &WithDeflate});
+                     .options = options});
+  };
+  const auto hinted = [&add](const char* section, const std::string& extensions) {
+    add(&WithHints, " to hints", section, extensions, true);
+  };
+  // A server may ignore them.
+  hinted("7692 7.1.1.2", kDeflate);
+  hinted("7692 7.1.1.2", kDeflate + "; client_no_context_takeover");
+  for (const char* bits : {"8", "9", "10", "11", "15"}) {
+    hinted("7692 7.1.2.2", absl::StrCat(kDeflate, "; client_max_window_bits=", bits));
+  }
+  const auto demanded = [&add](const char* section, const std::string& extensions, bool good) {
+    add(&WithDemands, " to demands", section, extensions, good);
+  };
+  const std::string fresh = kDeflate + "; server_no_context_takeover";
+  demanded("7692 7.1.1.1", kDeflate, false);
+  demanded("7692 7.1.1.1", kDeflate + "; server_max_window_bits=10", false);
+  demanded("7692 7.1.2.1", fresh, false);
+  demanded("7692 7.1.2.1", fresh + "; server_max_window_bits=11", false);
+  demanded("7692 7.1.2.1", fresh + "; server_max_window_bits=10", true);
+  demanded("7692 7.1.2.1", fresh + "; server_max_window_bits=9", true);
+
+  const auto answer = [&add](const char* section, const std::string& extensions, bool good) {
+    add(&WithDeflate, "", section, extensions, good);
   };
   answer("7692 5.1", kDeflate, true);
   answer("7692 7.1.1.1", kDeflate + "; server_no_context_takeover", true);
@@ -203,6 +244,7 @@ void AddDeflate(Rows* rows) {
   answer("7692 7.1", kDeflate + "; server_no_context_takeover; server_no_context_takeover", false);
   answer("7692 7.1", kDeflate + "; unknown", false);
   answer("7692 5.1", kDeflate + ", " + kDeflate, false);
+  answer("7692 5.1", kDeflate + "\r\nSec-WebSocket-Extensions: " + kDeflate, false);
   answer("6455 9.1", "foo", false);
   answer("6455 9.1", kDeflate + ", foo", false);
   answer("6455 9.1", "Permessage-Deflate-x", false);

@@ -237,8 +237,10 @@ void AddBadUpgrades(Rows* rows) {
   for (const char* key :
        {"", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ===",
         "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZSEh",
-        "AAAAAAAAAAAAAAAAAAAAAAAA", "dGhlIHNhbXBs-SBub25jZQ==", "dGhlIHNhbXBs_SBub25jZQ==",
-        "dGhlIHNh XBsZSBub25jZQ==", "====", "dGhlIHNhbXBsZSBub25jZQ==,", "not base64 at all!!!!!!",
+        // As a note of section 4.1 has it: the bits beyond its 16 bytes are not 0.
+        "AQIDBAUGBwgJCgsMDQ4PEC==", "AAAAAAAAAAAAAAAAAAAAAAAA", "dGhlIHNhbXBs-SBub25jZQ==",
+        "dGhlIHNhbXBs_SBub25jZQ==", "dGhlIHNh XBsZSBub25jZQ==", "====", "dGhlIHNhbXBsZSBub25jZQ==,",
+        "not base64 at all!!!!!!",
         "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff="
         "="}) {
     bad(absl::StrCat("the key ", absl::CHexEscape(key)), "6455 4.2.1", 400,
