@@ -38,7 +38,7 @@ bool InflateAll(const std::string& window, absl::string_view data, size_t bytes_
     taken = data.size() - stream.avail_in;
     size = message->size() - stream.avail_out;
     good = code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR;
-    *between_blocks = stream.data_type == 128 && code != Z_STREAM_END;
+    *between_blocks = code == Z_STREAM_END ? taken == data.size() : stream.data_type == 128;
     inflateEnd(&stream);
     if (code != Z_STREAM_END || taken == data.size()) break;
   }

@@ -73,7 +73,8 @@ Inflater::Step Inflater::Run(absl::Span<const uint8_t>* in, absl::Span<uint8_t> 
       // documenting it. Copying the window out and in, the documented way, would let two bytes of
       // payload cost 64 KiB of copying.
       HALFPIPE_CHECK(inflateResetKeep(stream_) == Z_OK);
-      if (in->empty()) return step;
+      step.final = in->empty();
+      if (step.final) return step;
     } else if (code == Z_BUF_ERROR) {
       return step;
     } else if (code != Z_OK) {
@@ -167,9 +168,10 @@ Inflater::Result Inflater::Finish(Result result) {
   uint8_t extra;
   const Step step = Run(&tail, absl::MakeSpan(&extra, 1));
   if (step.code == Z_MEM_ERROR) return FailWith(result, step.code);
-  // data_type: 128 between two blocks, plus 64 in the last one, plus the bits that are left of the
-  // last byte.
-  if (step.code != 0 || step.produced > 0 || !tail.empty() || stream_->data_type != 128) {
+  // The block that the tail belongs to may have BFINAL, or not. data_type: 128 between two blocks,
+  // plus 64 in the last one, plus the bits that are left of the last byte.
+  const bool at_end = step.final || stream_->data_type == 128;
+  if (step.code != 0 || step.produced > 0 || !tail.empty() || !at_end) {
     return Fail(result, kCloseBadPayload, kBadEnd);
   }
   BeginMessage();

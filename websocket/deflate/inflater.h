@@ -25,8 +25,8 @@ constexpr size_t InflaterMemoryMax(uint8_t window_bits) {
 // error. (One exception, without harm: a peer that refers back beyond the window it has agreed to,
 // when that is below 15 bits, gets right bytes or kFailed.)
 //
-//   * Blocks with BFINAL set may stand anywhere (7.2.3.4, 7.2.3.5): what follows begins at the next
-//     byte and may refer back beyond them.
+//   * Blocks with BFINAL set may stand anywhere, also at the end (7.2.1, 7.2.3.4): what follows
+//     begins at the next byte and may refer back beyond them.
 //   * The 00 00 ff ff that the sender left out is put back here. A message that is not complete
 //     with it, or to which it adds bytes, is refused; so is whatever does not belong to a block.
 //   * The bounds are kept while inflating: not one byte above them is handed out, and inside, one
@@ -93,7 +93,8 @@ class Inflater {
  private:
   struct Step {
     size_t produced = 0;
-    int code = 0;  // zlib's, of a failure; else 0.
+    int code = 0;        // zlib's, of a failure; else 0.
+    bool final = false;  // What was taken ends with a block with BFINAL.
   };
 
   bool Start();

@@ -102,6 +102,31 @@ TEST(InflaterTest, TheWindowGoesBeyondBfinal) {
   EXPECT_EQ(Inflate(&inflater, Bytes({0xf2, 0x00, 0x11, 0x00, 0x00})), "Hello");
 }
 
+// Section 7.2.1: a message that ends with an empty block without compression needs no other one,
+// and whether its BFINAL is set is the sender's choice.
+TEST(InflaterTest, TheBlockWhoseEndIsLeftOutMayHaveBfinal) {
+  const std::string hello = Bytes({0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x04});
+  EXPECT_EQ(InflateOnce(Bytes({0x01})), "");
+  EXPECT_EQ(InflateOnce(Bytes({0x00, 0x00, 0x00, 0xff, 0xff, 0x01})), "");
+  ZlibMemory memory;
+  for (const bool context : {true, false}) {
+    Inflater inflater({.context_takeover = context}, &memory);
+    EXPECT_EQ(Inflate(&inflater, hello), "Hello");
+    if (context) {
+      EXPECT_EQ(Inflate(&inflater, Bytes({0xf2, 0x00, 0x11, 0x00, 0x00})), "Hello");
+    }
+    EXPECT_EQ(Inflate(&inflater, kHello), "Hello");
+    EXPECT_EQ(Inflate(&inflater, hello), "Hello");
+  }
+  // It ends the message: the rest of a block that is not empty, or of another type, is no end.
+  for (const std::string& bad :
+       {Bytes({0x01, 0x00}), Bytes({0x01, 0x00, 0x00}), Bytes({0x01, 0x04, 0x00, 0xfb, 0xff}),
+        Bytes({0x03}), Bytes({0x05}), hello + Bytes({0x00, 0x00}), hello + hello}) {
+    const std::string message = InflateOnce(bad);
+    EXPECT_NE(message.find("!1007"), std::string::npos) << message;
+  }
+}
+
 TEST(InflaterTest, WithoutContextTakeoverEachMessageStandsAlone) {
   ZlibMemory memory;
   Inflater inflater({.context_takeover = false}, &memory);

@@ -19,10 +19,13 @@ std::string HelloStored() {
   return Bytes({0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00});
 }
 std::string HelloFinal() { return Bytes({0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00}); }
+// The last block, which is empty and not compressed, has BFINAL; the bits before it are Hello()'s.
+std::string HelloEndedFinally() { return Bytes({0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x04}); }
 std::string HelloInTwoBlocks() {
   return Bytes({0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00});
 }
 std::string Nothing() { return Bytes({0x00}); }
+std::string NothingFinally() { return Bytes({0x01}); }
 
 Frame Deflated(std::string payload) { return Any(0xc1, std::move(payload)); }
 Frame DeflatedBinary(std::string payload) { return Any(0xc2, std::move(payload)); }
@@ -66,6 +69,15 @@ void AddExamplesOfTheRfc(std::vector<Case>* rows) {
   add("BFINAL, and another message", "7692 7.2.3.4",
       {Deflated(HelloFinal()), Deflated(Hello()), Deflated(HelloFinal())},
       {GotText("Hello"), GotText("Hello"), GotText("Hello")});
+  add("BFINAL on the block whose end was left out", "7692 7.2.1",
+      {Deflated(HelloEndedFinally()), Deflated(HelloAgain()), Deflated(HelloEndedFinally())},
+      {GotText("Hello"), GotText("Hello"), GotText("Hello")});
+  add("BFINAL twice", "7692 7.2.1",
+      {DeflatedMore(HelloFinal()), Last(Bytes({0x00, 0x00, 0xff, 0xff, 0x01})), Deflated(Hello())},
+      {GotText("Hello"), GotText("Hello")});
+  add("an empty message with BFINAL", "7692 7.2.1",
+      {Deflated(NothingFinally()), DeflatedBinary(NothingFinally()), Deflated(Hello())},
+      {GotText(""), GotBinary(""), GotText("Hello")});
   add("two blocks", "7692 7.2.3.5", {Deflated(HelloInTwoBlocks())}, {GotText("Hello")});
   add("an empty message", "7692 7.2.3.6", {Deflated(Nothing())}, {GotText("")});
   add("empty messages of both types", "7692 7.2.3.6",
@@ -164,6 +176,8 @@ void AddBadData(std::vector<Case>* rows) {
   for (size_t i = 0; i < garbage.size(); ++i) {
     add(absl::StrCat("garbage ", i, " behind the end"), "7692 7.2.1",
         {Deflated(hello + garbage[i]), Ping("never")}, {Failed(1007)});
+    add(absl::StrCat("garbage ", i, " behind an end with BFINAL"), "7692 7.2.1",
+        {Deflated(HelloEndedFinally() + garbage[i]), Ping("never")}, {Failed(1007)});
     add(absl::StrCat("garbage ", i, " in a fragment behind the end"), "7692 7.2.1",
         {DeflatedMore(hello), Last(garbage[i]), Ping("never")}, {Failed(1007)});
   }
