@@ -4,12 +4,19 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "bytestream/base/check.h"
 #include "bytestream/base/errno_status.h"
 #include "websocket/stream_control.h"
 #include "websocket/stream_deflate.h"
 
 namespace halfpipe::websocket {
+namespace {
+
+// How long a client leaves it to the server to end the connection below.
+constexpr absl::Duration kServerEndTime = absl::Seconds(1);
+
+}  // namespace
 
 Stream::Stream(Runtime* runtime, BytestreamPtr lower, const Options& options)
     : runtime_(runtime),
@@ -131,6 +138,11 @@ absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline
   // and let the peer end its own, since closing with unread bytes would reset the connection.
   absl::Status ended = FlushClose(deadline);
   ReleaseView();
+  // Whoever ends first has to keep the connection's addresses for a while, and that is to be the
+  // server (RFC 6455 section 7.1.1).
+  if (status.ok() && ended.ok() && options_.role == Role::kClient) {
+    static_cast<void>(DrainLower(std::min(deadline, Deadline::In(kServerEndTime))));
+  }
   if (ended.ok()) ended = lower_->Done(deadline);
   if (ended.ok()) ended = DrainLower(deadline);
   receiving_ = false;

@@ -591,6 +591,81 @@ TEST_F(StreamControlTest, CloseIsOrderlyWithAPeerThatIsThere) {
   EXPECT_EQ(Elapsed(), 6'000);
 }
 
+// RFC 6455 section 7.1.1: the server ends the connection below, so that it has to remember it and not
+// the client. A client waits for that, but not for ever.
+TEST_F(StreamControlTest, AClientLetsTheServerEndTheConnection) {
+  struct Case {
+    int peer_ends_at;  // milliseconds behind its Close; -1 once we have
+    int we_end_at;     // as the peer sees it
+    int closed_at;
+  };
+  for (const Case& wanted :
+       {Case{0, 0, 0}, Case{999, 999, 999}, Case{-1, 1000, 1000}, Case{3000, 1000, 3000}}) {
+    SCOPED_TRACE(wanted.peer_ends_at);
+    Options options;
+    options.role = Role::kClient;
+    Connect(options);
+    FromPeer(FromServer().Text("late").Close(1000));
+    int64_t we_ended_at = -1;
+    ASSERT_THAT(bundle_.Go([&] {
+      const auto close = peer_->Peek(8, kNever);
+      ASSERT_THAT(close, IsOk());
+      peer_->Consume(close->size());
+      const auto end = peer_->Peek(1, kNever);
+      ASSERT_THAT(end, IsOk());
+      EXPECT_TRUE(end->empty());
+      we_ended_at = Elapsed();
+      if (wanted.peer_ends_at < 0) {
+        EXPECT_THAT(peer_->Done(kNow), IsOk());
+      }
+    }),
+                IsOk());
+    ASSERT_THAT(bundle_.Go([&] {
+      if (wanted.peer_ends_at < 0) return;
+      Sleep(absl::Milliseconds(wanted.peer_ends_at));
+      EXPECT_THAT(peer_->Done(kNow), IsOk());
+    }),
+                IsOk());
+    EXPECT_THAT(stream_->Close(1000, "", kNever), IsOk());
+    EXPECT_EQ(Elapsed(), wanted.closed_at);
+    EXPECT_EQ(bundle_.Wait(In(1)), 0);
+    EXPECT_EQ(we_ended_at, wanted.we_end_at);
+  }
+}
+
+// Where the end is not in order, and as a server, it is not waited for.
+TEST_F(StreamControlTest, WhoEndsTheConnectionAtOnce) {
+  for (const bool client : {false, true}) {
+    Options options;
+    options.role = client ? Role::kClient : Role::kServer;
+    Connect(options);
+    FromPeer(client ? FromServer().Frame({.first_byte = 0x83, .payload = "a breach"})
+                    : FromClient().Close(1000));
+    ASSERT_THAT(bundle_.Go([&] {
+      for (;;) {
+        const auto bytes = peer_->Peek(1, kNever);
+        ASSERT_THAT(bytes, IsOk());
+        if (bytes->empty()) break;
+        peer_->Consume(bytes->size());
+      }
+      EXPECT_EQ(Elapsed(), 0);
+      EXPECT_THAT(peer_->Done(kNow), IsOk());
+    }),
+                IsOk());
+    const absl::Status closed = stream_->Close(1000, "", kNever);
+    EXPECT_EQ(StatusErrno(closed), client ? EPROTO : 0) << closed;
+    EXPECT_EQ(Elapsed(), 0);
+    EXPECT_EQ(bundle_.Wait(In(1)), 0);
+  }
+  // Nor is it for longer than there is time.
+  Options options;
+  options.role = Role::kClient;
+  Connect(options);
+  FromPeer(FromServer().Close(1000));
+  EXPECT_THAT(stream_->Close(1000, "", Deadline::In(absl::Milliseconds(400))), IsErrno(ETIMEDOUT));
+  EXPECT_EQ(Elapsed(), 400);
+}
+
 // Its abrupt twin.
 TEST_F(StreamControlTest, AbortNeverWaits) {
   Connect({}, {.capacity_bytes = 100});
