@@ -3,13 +3,16 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/fd_stream.h"
+#include "bytestream/net/host_name.h"
 #include "bytestream/net/tcp_by_name.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/proxy/socks5.h"
 #include "bytestream/tls/tls_stream.h"
+#include "http/core/authority.h"
 #include "http/core/basic_auth.h"
 #include "http/core/cookie.h"
 #include "http/core/header_list.h"
@@ -22,10 +25,19 @@ namespace {
 
 BytestreamPtr Owned(std::unique_ptr<FdStream> stream) { return BytestreamPtr(stream.release()); }
 
+// Whether `host` is within this machine: "localhost" and names below it, 127.0.0.0/8, ::1.
+bool IsLoopback(absl::string_view host) {
+  if (IsLocalhostName(host)) return true;
+  if (http::IsIpv4Address(host)) return absl::StartsWith(host, "127.");
+  const http::Authority asked = {.host = host, .host_kind = http::HostKind::kIpv6};
+  const http::Authority loopback = {.host = "::1", .host_kind = http::HostKind::kIpv6};
+  return http::IsIpv6Address(host) && http::IsSameHost(asked, loopback);
+}
+
 }  // namespace
 
 Client::Client(Runtime* runtime, ClientOptions options)
-    : runtime_(runtime), options_(std::move(options)) {}
+    : runtime_(runtime), options_(std::move(options)), connecting_(runtime) {}
 
 Client::~Client() = default;
 
@@ -39,7 +51,18 @@ absl::Status Client::CheckOptions() const {
   return absl::OkStatus();
 }
 
+// A token goes where nobody else listens.
+absl::Status Client::CheckBearer(const ClientUrl& target) const {
+  if (options_.bearer.empty() || options_.bearer_in_clear || target.secure) return absl::OkStatus();
+  if (!target.unix_path.empty()) return absl::OkStatus();
+  // A proxy's loopback is its own.
+  if (IsLoopback(target.host) && !options_.proxy.has_value()) return absl::OkStatus();
+  return ErrnoStatus(EINVAL, "a bearer's token may not be sent without TLS");
+}
+
 absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, Deadline deadline) {
+  const MutexLock turn(&connecting_, deadline);
+  if (!turn.held()) return turn.status();
   response_ = ClientResponse();
   response_.url = std::string(url);
   if (absl::Status status = CheckOptions(); !status.ok()) return status;
@@ -47,6 +70,9 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, D
   for (;;) {
     const absl::StatusOr<ClientUrl> target = ParseClientUrl(chain.url());
     if (!target.ok()) return target.status();
+    if (chain.credentials_allowed()) {
+      if (absl::Status status = CheckBearer(*target); !status.ok()) return status;
+    }
     response_.step = ClientStep::kDial;
     absl::StatusOr<BytestreamPtr> lower = Dial(*target, deadline);
     if (!lower.ok()) return lower.status();
@@ -74,11 +100,14 @@ absl::StatusOr<std::unique_ptr<Stream>> Client::Connect(absl::string_view url, D
 absl::StatusOr<std::unique_ptr<Stream>> Client::ConnectOver(BytestreamPtr lower,
                                                             absl::string_view url,
                                                             Deadline deadline) {
+  const MutexLock turn(&connecting_, deadline);
+  if (!turn.held()) return turn.status();
   response_ = ClientResponse();
   response_.url = std::string(url);
   if (absl::Status status = CheckOptions(); !status.ok()) return status;
   const absl::StatusOr<ClientUrl> target = ParseClientUrl(url);
   if (!target.ok()) return target.status();
+  if (absl::Status status = CheckBearer(*target); !status.ok()) return status;
   std::string location;
   return Ask(std::move(lower), *target, /*credentials=*/true, &location, deadline);
 }

@@ -17,6 +17,7 @@
 #include "bytestream/base/entropy.h"
 #include "bytestream/bytestream.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/runtime/sync.h"
 #include "bytestream/tls/tls_context.h"
 #include "http/core/limits.h"
 #include "http/core/response.h"
@@ -46,6 +47,10 @@ struct ClientOptions {
   std::vector<http::OwnedField> fields = {};
   std::vector<http::OwnedField> cookies = {};
   std::string bearer = {};
+  // Whether `bearer` may go over a connection that is none of TLS, a Unix socket and one within this
+  // machine ("localhost" and names below it, 127.0.0.0/8, ::1): who sees it has what it opens (RFC
+  // 6750 section 5.3). For a transport of one's own that keeps it secret.
+  bool bearer_in_clear = false;
   std::string user = {};
   std::string password = {};
 
@@ -103,7 +108,11 @@ struct ClientResponse {
 };
 
 // Connects by URL: name, addresses (Happy Eyeballs, RFC 8305), proxy, TLS, opening handshake and
-// redirects under one deadline. Belongs to the thread of its runtime; one Connect() at a time.
+// redirects under one deadline. Belongs to the thread of its runtime.
+//
+// Of one client's connections one at a time is in the making: several Connect() wait for each other,
+// in the order they came (RFC 6455 section 4.1, step 2, for the sake of servers). Who wants many at a
+// time has many clients, and sees to it himself what a server bears.
 //
 // URLs are ws, wss, and ws+unix:PATH[:RESOURCE] for a Unix socket, as in
 // "ws+unix:/run/app.sock:/chat"; see client_url.h.
@@ -122,7 +131,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // A new connection. On failure nothing is left of it, and response().step tells how far it came.
-  //   EINVAL       not such a URL, or options that are out of range or not to be sent
+  //   EINVAL       not such a URL, or options that are out of range or not to be sent: so a `bearer` in
+  //                clear
   //   EADDRNOTAVAIL, EHOSTUNREACH, ECONNREFUSED, ...  as TcpConnectByName(), UnixConnect() and
   //                Socks5ConnectByName(), or what `dial` gives
   //   EACCES       by response().step:
@@ -134,6 +144,7 @@ class Client {
   //                          response() has what it said
   //   EPROTO       the other side speaks no WebSocket, or no TLS
   //   ECONNRESET   it broke or ended before the handshake did
+  //   EDEADLK      called from `dial`
   //   ETIMEDOUT, ECANCELED, ENOMEM, EMFILE. Where memory fails inside OpenSSL see
   //                TlsStream::Handshake()
   absl::StatusOr<std::unique_ptr<Stream>> Connect(absl::string_view url, Deadline deadline);
@@ -143,7 +154,7 @@ class Client {
   absl::StatusOr<std::unique_ptr<Stream>> ConnectOver(BytestreamPtr lower, absl::string_view url,
                                                       Deadline deadline);
 
-  // Of the last Connect(), also one that failed.
+  // Of the last Connect(), also one that failed, but for one that did not get its turn.
   const ClientResponse& response() const { return response_; }
 
   Runtime* runtime() const { return runtime_; }
@@ -151,6 +162,7 @@ class Client {
  private:
   absl::StatusOr<BytestreamPtr> Dial(const ClientUrl& target, Deadline deadline);
   absl::Status CheckOptions() const;
+  absl::Status CheckBearer(const ClientUrl& target) const;
   absl::StatusOr<BytestreamPtr> DialProxy(const ClientUrl& target, Deadline deadline);
   absl::StatusOr<BytestreamPtr> AddTls(BytestreamPtr lower, const ClientUrl& target,
                                        Deadline deadline);
@@ -160,6 +172,7 @@ class Client {
 
   Runtime* const runtime_;
   ClientOptions options_;
+  Mutex connecting_;
   ClientResponse response_;
   std::unique_ptr<TlsContext> system_roots_;  // made when first needed
 };

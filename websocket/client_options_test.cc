@@ -310,6 +310,7 @@ TEST_F(ClientOptionsTest, FieldsCookiesCredentialsAndOrigin) {
   options.fields = {{"X-A", "1"}, {"X-B", "2"}};
   options.cookies = {{"c", "3"}, {"d", "4"}};
   options.bearer = "token";
+  options.bearer_in_clear = true;
   options.origin = "https://page.example";
   EXPECT_EQ(Connect(std::move(options)), 0) << message_;
   EXPECT_EQ(FieldOf(asked_[0], "X-A"), "1");
@@ -354,6 +355,61 @@ TEST_F(ClientOptionsTest, WhatMayNotBeSent) {
     asked_.clear();
     EXPECT_EQ(Connect(std::move(options)), EINVAL) << i;
     EXPECT_TRUE(asked_.empty()) << i;
+  }
+}
+
+// RFC 6750 section 5.3.
+TEST_F(ClientOptionsTest, ABearersTokenGoesWhereNobodyListens) {
+  const auto connect = [&](absl::string_view url, bool in_clear, bool by_proxy = false) {
+    ClientOptions options = Accepted();
+    options.bearer = "token";
+    options.bearer_in_clear = in_clear;
+    if (by_proxy) options.proxy = {.host = "localhost", .port = 1};
+    Client client(&runtime_, std::move(options));
+    asked_.clear();
+    const absl::Status status = client.Connect(url, Soon()).status();
+    if (StatusErrno(status) == EINVAL) {
+      EXPECT_EQ(client.response().step, ClientStep::kPrepare);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("TLS"));
+      EXPECT_TRUE(asked_.empty());
+    }
+    peers_.CancelAndJoin();
+    theirs_.clear();
+    return StatusErrno(status);
+  };
+  for (const char* url :
+       {"ws://a.example/", "ws://10.0.0.1/", "ws://128.0.0.1/", "ws://0.0.0.0/", "ws://[::2]/",
+        "ws://[::]/", "ws://[::ffff:127.0.0.1]/", "ws://[1::1]/", "ws://localhost.example/",
+        "ws://notlocalhost/", "ws://127.example/", "ws://127.1/", "ws://127.0.0.1.example/"}) {
+    EXPECT_EQ(connect(url, false), EINVAL) << url;
+    EXPECT_EQ(connect(url, true), 0) << url;
+    EXPECT_EQ(FieldOf(asked_.at(0), "Authorization"), "Bearer token");
+  }
+  for (const char* url : {"ws://localhost/", "ws://a.LocalHost.:81/", "ws://127.0.0.1:8080/",
+                          "ws://127.255.255.254/", "ws://[::1]/", "ws://[0:0::1]/"}) {
+    EXPECT_EQ(connect(url, false), 0) << url;
+    EXPECT_EQ(FieldOf(asked_.at(0), "Authorization"), "Bearer token");
+    // What that is there, is the proxy's to say.
+    EXPECT_EQ(connect(url, false, /*by_proxy=*/true), EINVAL) << url;
+  }
+  // On simulated time there are no sockets: so far it comes.
+  EXPECT_EQ(connect("ws+unix:/run/app.sock", false), ENOTSUP);
+  ClientOptions refused;
+  refused.bearer = "token";
+  refused.dial = [](absl::string_view, uint16_t, Deadline) {
+    return ErrnoStatus(ECONNREFUSED, "nobody is there");
+  };
+  Client client(&runtime_, std::move(refused));
+  EXPECT_EQ(StatusErrno(client.Connect("wss://a.example/", Soon()).status()), ECONNREFUSED);
+  for (const bool in_clear : {false, true}) {
+    ClientOptions options;
+    options.bearer = "token";
+    options.bearer_in_clear = in_clear;
+    Client client(&runtime_, std::move(options));
+    auto [ours, theirs] = MakePair(&runtime_);
+    theirs.reset();
+    const auto stream = client.ConnectOver(std::move(ours), "ws://a.example/", Soon());
+    EXPECT_EQ(StatusErrno(stream.status()), in_clear ? ECONNRESET : EINVAL) << stream.status();
   }
 }
 

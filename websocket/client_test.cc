@@ -1,5 +1,6 @@
 #include "websocket/client.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -238,6 +239,7 @@ TEST_F(ClientTest, CredentialsStayWithTheirHost) {
   ClientOptions options = net_.Options();
   options.redirects_max = 5;
   options.bearer = "secret";
+  options.bearer_in_clear = true;
   options.cookies = {{"id", "7"}};
   options.fields = {{"X-Mine", "x"}};
   options.origin = "https://page.example";
@@ -399,6 +401,56 @@ TEST_F(ClientTest, OverAConnectionThatIsThere) {
   EXPECT_EQ(
       StatusErrno(client.ConnectOver(ConnectPair(&runtime_, &server), "nothing", Soon()).status()),
       EINVAL);
+}
+
+// RFC 6455 section 4.1, step 2: one of a client's connections at a time is in the making.
+TEST_F(ClientTest, OneAtATime) {
+  Server server(&runtime_, {});
+  server.Handle("/x", EchoHandler());
+  ASSERT_TRUE(server.Start().ok());
+  net_.Add("a.example", &server);
+  int in_the_making = 0;
+  int most = 0;
+  ClientOptions options;
+  options.dial = [&](absl::string_view host, uint16_t port, Deadline) {
+    most = std::max(most, ++in_the_making);
+    runtime_.SleepUntil(Deadline::In(absl::Seconds(1)));
+    return net_.Dial(host, port);
+  };
+  Client client(&runtime_, std::move(options));
+  const int64_t start = runtime_.sim_clock().NowNanos();
+  Bundle bundle(&runtime_);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(bundle
+                    .Go([&, i] {
+                      const std::string url = absl::StrCat("ws://a.example/x?", i);
+                      // The last one loses patience.
+                      const Deadline deadline =
+                          i < 3 ? Soon() : Deadline::In(absl::Milliseconds(2500));
+                      const auto stream = client.Connect(url, deadline);
+                      --in_the_making;
+                      EXPECT_EQ(StatusErrno(stream.status()), i < 3 ? 0 : ETIMEDOUT);
+                      if (i < 3) {
+                        EXPECT_EQ(client.response().url, url);
+                      }
+                    })
+                    .ok());
+  }
+  EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+  EXPECT_EQ(most, 1);
+  EXPECT_EQ(runtime_.sim_clock().NowNanos() - start, 3'000'000'000);
+}
+
+// Who dials may not ask the same client.
+TEST_F(ClientTest, DiallingByItself) {
+  Client* self = nullptr;
+  ClientOptions options;
+  options.dial = [&](absl::string_view, uint16_t, Deadline) -> absl::StatusOr<BytestreamPtr> {
+    return self->Connect("ws://b.example/", Soon()).status();
+  };
+  Client client(&runtime_, std::move(options));
+  self = &client;
+  EXPECT_EQ(StatusErrno(client.Connect("ws://a.example/", Soon()).status()), EDEADLK);
 }
 
 // A cancellation or timeout at every wait of the way leaves nothing behind.
