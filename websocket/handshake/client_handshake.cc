@@ -138,7 +138,8 @@ const char* ClientRequestErrorText(ClientRequestError error) {
     case ClientRequestError::kBadDeflateOffer:
       return "a window of compression has 8..15 bits";
     case ClientRequestError::kBadOrigin:
-      return "origin is neither scheme://host[:port] nor null";
+      return "origin is neither null nor scheme://host[:port], in lower case and without its own "
+             "port";
     case ClientRequestError::kBadCookie:
       return "cookie has a name that is no token, or a byte that may not be in its value";
     case ClientRequestError::kBadCredentials:

@@ -100,8 +100,9 @@ TEST(ClientRequestTest, CarriesOriginCookiesAndCredentials) {
 }
 
 TEST(ClientRequestTest, WhatMayNotBeSaidIsRefused) {
-  for (const char* origin : {"example.org", "https://example.org/", "https://a https://b", "NULL",
-                             "https://a\r\nEvil: 1"}) {
+  for (const char* origin :
+       {"example.org", "https://example.org/", "https://a https://b", "NULL",
+        "https://a\r\nEvil: 1", "https://Example.org", "https://example.org:443"}) {
     Write({.host = "h", .key = kKey, .origin = origin}, ClientRequestError::kBadOrigin);
   }
   for (const http::Cookie& cookie : {http::Cookie{"a b", "1"}, http::Cookie{"", "1"},

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "http/core/grammar.h"
 #include "http/core/scheme.h"
@@ -43,8 +44,16 @@ bool IsSameOrigin(const Origin& a, const Origin& b) {
 }
 
 bool IsValidOriginField(absl::string_view text) {
-  Origin ignored;
-  return text == kNull || ParseOrigin(text, &ignored);
+  if (text == kNull) return true;
+  Origin origin;
+  if (!ParseOrigin(text, &origin) || std::any_of(text.begin(), text.end(), absl::ascii_isupper)) {
+    return false;
+  }
+  if (!origin.authority.has_port) return true;
+  const absl::string_view digits = text.substr(text.rfind(':') + 1);
+  Origin without_port = origin;
+  without_port.authority.has_port = false;
+  return digits.front() != '0' && origin.port() != without_port.port();
 }
 
 bool IsValid(const OriginPolicy& policy) {

@@ -34,7 +34,8 @@ struct Origin {
 // 5), IPv6 addresses in whatever spelling. "example.org." is another host than "example.org".
 [[nodiscard]] bool IsSameOrigin(const Origin& a, const Origin& b);
 
-// May be sent by a client: an origin, or "null" (RFC 6454 section 7.1).
+// May be sent by a client: "null", or an origin as RFC 6454 sections 4 and 6.2 have it written: in
+// lower case, with a port only if that is not the scheme's own. Servers may compare byte by byte.
 [[nodiscard]] bool IsValidOriginField(absl::string_view text);
 
 struct OriginPolicy {

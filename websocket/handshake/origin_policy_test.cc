@@ -77,6 +77,22 @@ TEST(OriginTest, Parsed) {
   EXPECT_EQ(origin.scheme, "moz-extension");
 }
 
+// RFC 6454 section 6.2.
+TEST(OriginTest, SentAsItIsSerialized) {
+  for (const char* good :
+       {"null", "https://example.org", "http://example.org:443", "https://example.org:80",
+        "http://h:8080", "http://127.0.0.1:1", "http://[::1]", "http://[fe80::a]:65535", "ws://h",
+        "wss://h:80", "moz-extension://0a1b-2c", "moz-extension://0a1b-2c:80"}) {
+    EXPECT_TRUE(IsValidOriginField(good)) << good;
+  }
+  for (const char* bad :
+       {"NULL", "Null", "https://Example.org", "HTTPS://example.org", "https://example.org:443",
+        "http://example.org:80", "ws://h:80", "wss://h:443", "http://h:08080", "http://h:00080",
+        "http://h:0", "http://[FE80::a]", "http://[::1]:80"}) {
+    EXPECT_FALSE(IsValidOriginField(bad)) << bad;
+  }
+}
+
 TEST(OriginPolicyTest, AnyIsNotEvenLookedAt) {
   for (const char* origin : {"https://evil.com", "null", "nonsense", ""}) {
     EXPECT_EQ(Judge({}, origin), OriginVerdict::kAllowed) << origin;
