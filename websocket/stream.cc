@@ -140,11 +140,17 @@ absl::Status Stream::Close(int code, absl::string_view reason, Deadline deadline
   ReleaseView();
   // Whoever ends first has to keep the connection's addresses for a while, and that is to be the
   // server (RFC 6455 section 7.1.1).
+  bool server_ended = false;
   if (status.ok() && ended.ok() && options_.role == Role::kClient) {
-    static_cast<void>(DrainLower(std::min(deadline, Deadline::In(kServerEndTime))));
+    server_ended = DrainLower(std::min(deadline, Deadline::In(kServerEndTime))).ok();
   }
   if (ended.ok()) ended = lower_->Done(deadline);
-  if (ended.ok()) ended = DrainLower(deadline);
+  if (server_ended) {
+    // It has our Close, and may be gone: whether it hears of our end is no matter.
+    ended = absl::OkStatus();
+  } else if (ended.ok()) {
+    ended = DrainLower(deadline);
+  }
   receiving_ = false;
   Abort();
   return status.ok() ? ended : status;

@@ -633,6 +633,24 @@ TEST_F(StreamControlTest, AClientLetsTheServerEndTheConnection) {
   }
 }
 
+// A server that has ended its stream in order and is gone since has lost nothing of ours.
+TEST_F(StreamControlTest, AServerMayBeGoneBehindItsEnd) {
+  Options options;
+  options.role = Role::kClient;
+  Connect(options);
+  FromPeer(FromServer().Close(1000));
+  ASSERT_THAT(bundle_.Go([&] {
+    const auto close = peer_->Peek(8, kNever);
+    ASSERT_THAT(close, IsOk());
+    peer_->Consume(close->size());
+    EXPECT_THAT(peer_->Done(kNow), IsOk());
+    peer_->Abort();
+  }),
+              IsOk());
+  EXPECT_THAT(stream_->Close(1000, "", kNever), IsOk());
+  EXPECT_EQ(Elapsed(), 0);
+}
+
 // Where the end is not in order, and as a server, it is not waited for.
 TEST_F(StreamControlTest, WhoEndsTheConnectionAtOnce) {
   for (const bool client : {false, true}) {
