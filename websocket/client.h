@@ -54,7 +54,8 @@ struct ClientOptions {
   std::string user = {};
   std::string password = {};
 
-  // scheme://host[:port] that the program speaks for; empty: none is sent.
+  // scheme://host[:port] that the program speaks for, in lower case and without the scheme's own
+  // port; empty: none is sent.
   std::string origin = {};
 
   // How many redirects are followed. None by default: who names a URL may not want another one.

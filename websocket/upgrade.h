@@ -52,9 +52,12 @@ struct ClientUpgradeOptions {
   http::Limits limits = {};               // head_bytes_max is at most Bytestream::kPeekMax.
   Entropy* entropy = &Entropy::System();  // of the key
 
-  absl::string_view origin = {};  // scheme://host[:port] or "null"; empty: none is sent
+  // scheme://host[:port] or "null", as IsValidOriginField() (handshake/origin_policy.h) wants it;
+  // empty: none is sent.
+  absl::string_view origin = {};
   absl::Span<const http::Cookie> cookies = {};
-  // Authorization; at most one of them.
+  // Authorization; at most one of them. A Bearer token may go over TLS or what is as good alone (RFC
+  // 6750 section 5.3): whoever has made the stream knows whether it is.
   std::optional<http::BasicCredentials> basic = {};
   absl::string_view bearer = {};
 
