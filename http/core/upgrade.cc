@@ -21,14 +21,6 @@ bool HasMember(const HeaderList& fields, absl::string_view name) {
   return fields.Members(name).begin() != HeaderList::MemberRange::Sentinel();
 }
 
-// protocol = protocol-name ["/" protocol-version] (RFC 9110 section 7.8).
-bool Offers(const HeaderList& fields, absl::string_view protocol) {
-  for (absl::string_view member : fields.Members(kUpgrade)) {
-    if (absl::EqualsIgnoreCase(member.substr(0, member.find('/')), protocol)) return true;
-  }
-  return false;
-}
-
 // Whether there is content, or nobody can tell.
 bool RequestHasContent(const RequestHead& head) {
   ContentFraming framing;
@@ -69,7 +61,7 @@ UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* addres
 }
 
 bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol) {
-  return head.version_minor >= 1 && Offers(head.fields, protocol);
+  return head.version_minor >= 1 && head.fields.HasToken(kUpgrade, protocol);
 }
 
 bool ExpectsContinue(const RequestHead& head) {
@@ -83,7 +75,7 @@ UpgradeError JudgeUpgradeRequest(const RequestHead& head, absl::string_view prot
   const UpgradeError error = CheckRequestAddress(head, &found);
   if (error != UpgradeError::kNone) return error;
   if (!HasMember(head.fields, kUpgrade)) return UpgradeError::kNoUpgrade;
-  if (!Offers(head.fields, protocol)) return UpgradeError::kOtherProtocol;
+  if (!head.fields.HasToken(kUpgrade, protocol)) return UpgradeError::kOtherProtocol;
   if (!head.fields.HasToken(kConnection, "upgrade")) return UpgradeError::kNotInConnection;
   if (RequestHasContent(head)) return UpgradeError::kHasContent;
   *address = found;

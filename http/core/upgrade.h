@@ -64,8 +64,8 @@ struct RequestAddress {
 [[nodiscard]] UpgradeError CheckRequestAddress(const RequestHead& head, RequestAddress* address);
 
 // Whether the client asks to upgrade to `protocol`, well or badly: HTTP/1.1 with an Upgrade field that
-// has it, perhaps with "/version". For servers that serve plain requests too: what else a client
-// offers there, such as h2c, is ignored (RFC 9110 section 7.8).
+// has it. For servers that serve plain requests too: what else a client offers there, such as h2c, is
+// ignored (RFC 9110 section 7.8).
 [[nodiscard]] bool AsksForUpgrade(const RequestHead& head, absl::string_view protocol);
 
 // Whether the client waits for 100 (Continue): HTTP/1.1 with 100-continue in Expect. A server that
@@ -73,11 +73,13 @@ struct RequestAddress {
 // expectations mean nothing.
 [[nodiscard]] bool ExpectsContinue(const RequestHead& head);
 
-// Judges a request to upgrade to `protocol`, given without a version ("websocket"). In this order:
+// Judges a request to upgrade to `protocol`: a name, and perhaps "/" and a version, which is another
+// protocol than the name alone (RFC 9110 section 7.8: nobody switches to what was not indicated).
+// That of WebSocket has no version. In this order:
 //   1. HTTP/1.1 or a later minor version                         else kVersionTooOld
 //   2. CheckRequestAddress                                       else its errors
 //   3. an Upgrade field                                          else kNoUpgrade
-//   4. in it `protocol`, perhaps with "/version", in any case    else kOtherProtocol
+//   4. in it `protocol`, in any case                             else kOtherProtocol
 //   5. in Connection the member `upgrade`, in any case           else kNotInConnection
 //   6. no content: bytes after the head must be the new protocol's, and a request with content
 //      would leave it open which are (RFC 9110 section 7.8 has the content read first). A single
@@ -90,8 +92,7 @@ struct RequestAddress {
 //   1. status 101                                                else kNotSwitching
 //   2. HTTP/1.1 or a later minor version                         else kVersionTooOld
 //   3. an Upgrade field                                          else kNoUpgrade
-//   4. whose only member is `protocol`, in any case, without version
-//                                                                else kOtherProtocol
+//   4. whose only member is `protocol`, in any case              else kOtherProtocol
 //   5. in Connection the member `upgrade`, in any case           else kNotInConnection
 //   6. neither Content-Length nor Transfer-Encoding, which a 1xx must not have (RFC 9110
 //   section 8.6,

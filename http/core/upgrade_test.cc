@@ -79,7 +79,11 @@ TEST(UpgradeRequestTest, Table) {
        UpgradeError::kNone},
       {"GET / HTTP/1.1\nHost: h\nUpgrade: h2c, websocket\nConnection: Upgrade",
        UpgradeError::kNone},
-      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket/13\nConnection: Upgrade", UpgradeError::kNone},
+      // Another protocol than the one without a version (RFC 9110 section 7.8).
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket/13\nConnection: Upgrade",
+       UpgradeError::kOtherProtocol},
+      {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket/13, websocket\nConnection: Upgrade",
+       UpgradeError::kNone},
       {"GET / HTTP/1.2\nHost: h\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kNone},
       {"POST / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade", UpgradeError::kNone},
       {"GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nContent-Length: 0",
@@ -194,8 +198,9 @@ TEST(UpgradeRequestTest, AsksForUpgrade) {
                {"GET / HTTP/1.0\nUpgrade: websocket", false},
                {"GET / HTTP/1.1\nUpgrade: h2c", false},
                {"GET / HTTP/1.1\nUpgrade: websockets", false},
+               {"GET / HTTP/1.1\nUpgrade: websocket/13", false},
                {"GET / HTTP/1.1\nUpgrade: websocket", true},
-               {"GET / HTTP/1.1\nUpgrade: h2c\nUpgrade: foo/1, WebSocket/13", true}};
+               {"GET / HTTP/1.1\nUpgrade: h2c\nUpgrade: foo/1, WebSocket", true}};
   for (const auto& row : kRows) {
     const std::string wire = Wire(row.lines);
     RequestHead head;

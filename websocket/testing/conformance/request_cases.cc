@@ -59,6 +59,8 @@ void AddGood(Rows* rows) {
   good("a long value of another field", "9112 5", With({"Cookie: " + std::string(4000, 'c')}));
   good("a Content-Length of 0", "9112 6.2", With({"Content-Length: 0"}));
   good("a Content-Length of zeroes", "9112 6.2", With({"Content-Length: 000"}));
+  good("Upgrade with a version and without", "9110 7.8",
+       Other("Upgrade", "websocket/13, websocket"));
   good("an Upgrade in two lines", "9110 7.8", With({"Upgrade: h2c"}));
   good("an Upgrade with empty members", "9110 5.6.1", Other("Upgrade", ", websocket,"));
   good("a key of zeroes", "6455 4.2.1", Other("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="));
@@ -219,6 +221,8 @@ void AddBadUpgrades(Rows* rows) {
   bad("an empty Upgrade", "9110 7.8", 426, Other("Upgrade", ""), upgrade_required);
   bad("an Upgrade to something else", "6455 4.2.1", 426, Other("Upgrade", "h2c"), upgrade_required);
   bad("an Upgrade to something alike", "6455 4.2.1", 426, Other("Upgrade", "websockets"),
+      upgrade_required);
+  bad("an Upgrade with a version", "9110 7.8", 426, Other("Upgrade", "websocket/13"),
       upgrade_required);
   bad("no Connection", "6455 4.2.1", 400, {.without = {"Connection"}});
   bad("a Connection without upgrade", "6455 4.2.1", 400, Other("Connection", "keep-alive"));
