@@ -170,7 +170,7 @@ class Stream final : public MessageSocket {
   size_t deflate_memory_peak_bytes() const;
 
   // Sends a ping with 0..125 bytes of payload (EMSGSIZE), between messages or the fragments of one.
-  // The peer's pong is not waited for.
+  // The peer's pong is not waited for. EPIPE behind either Close.
   absl::Status Ping(absl::Span<const uint8_t> payload, Deadline deadline);
 
   // Sends a ping and waits for its pong: the time in between. Another coroutine has to receive

@@ -143,6 +143,8 @@ absl::Status Stream::SendPing(absl::Span<const uint8_t> payload, int64_t* sent_n
     if (absl::Status status = LockPiece(deadline); !status.ok()) return status;
   }
   absl::Status status = CheckMaySend();
+  // Its pong would come behind the peer's Close, where nothing is ours to read.
+  if (status.ok() && peer_close_met_) status = ErrnoStatus(EPIPE, "the peer's Close has come");
   if (busy) {
     if (!status.ok()) return status;
     PingWaiter waiter;

@@ -206,6 +206,7 @@ TEST_F(StreamOutboxTest, ThePeersCloseIsLeftToTheProgramByOption) {
   EXPECT_THAT(stream_->SendText("still here", kNever), IsOk());
   // No ping behind the peer's Close (section 5.5.2 for its pongs).
   EXPECT_THAT(stream_->MeasureRoundTrip(kNever), IsErrno(EPIPE));
+  EXPECT_THAT(stream_->Ping({}, kNever), IsErrno(EPIPE));
   EXPECT_THAT(stream_->Done(1000, "now", kNever), IsOk());
   stream_.reset();
 }

@@ -198,6 +198,14 @@ void AddHalfClose(std::vector<Case>* rows) {
                    .after = {SendText("still")},
                    .out = {Text("still")},
                    .options = HalfClose()});
+  // The pong would come behind the peer's Close, where its bytes are not ours.
+  rows->push_back({.name = "half-close: no ping of ours behind the peer's Close",
+                   .section = "6455 5.5.2",
+                   .in = {Close(1000)},
+                   .events = {Closed(1000), Sent(EPIPE), Sent()},
+                   .after = {SendPing("never"), SendText("still")},
+                   .out = {Text("still")},
+                   .options = HalfClose()});
   rows->push_back({.name = "half-close: nothing behind both Closes",
                    .section = "6455 7.1.4",
                    .first = {SendClose(1000)},
