@@ -143,7 +143,7 @@ TEST_F(ChannelsAllocationTest, OutOfMemory) {
   out_of_memory = true;
   const int made = chmake(more);
   const int make_error = errno;
-  const int many = choose(clauses.data(), 17, now() + 1);
+  const int many = choose(clauses.data(), 17, now() + 60'000);
   const int many_error = errno;
   const int few = choose(clauses.data(), 16, now() + 1);
   const int few_error = errno;

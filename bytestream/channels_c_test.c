@@ -53,17 +53,17 @@ int main(void) {
 
   int value = 40;
   int sum = 0;
-  CHECK(chsend(ch[0], &value, sizeof(value), now() + 10000) == 0);
+  CHECK(chsend(ch[0], &value, sizeof(value), now() + 60000) == 0);
   value = 2;
   struct chclause clauses[] = {{CHRECV, other[0], &sum, sizeof(sum)},
                                {CHSEND, ch[0], &value, sizeof(value)},
                                {CHRECV, ch[0], &sum, sizeof(sum)}};
-  CHECK(choose(clauses, 3, now() + 10000) == 1 && errno == 0);
-  CHECK(choose(clauses, 3, now() + 10000) == 2 && errno == 0);
+  CHECK(choose(clauses, 3, now() + 60000) == 1 && errno == 0);
+  CHECK(choose(clauses, 3, now() + 60000) == 2 && errno == 0);
   CHECK(sum == 42);
-  CHECK(choose(clauses, 3, now() + 10000) == 2 && errno == EPIPE);
+  CHECK(choose(clauses, 3, now() + 60000) == 2 && errno == EPIPE);
   CHECK(choose(clauses, 1, 0) == -1 && errno == ETIMEDOUT);
-  CHECK(bundle_wait(h, now() + 10000) == 0 && worker.failed == 0);
+  CHECK(bundle_wait(h, now() + 60000) == 0 && worker.failed == 0);
   CHECK(hclose(h) == 0);
   for (int i = 0; i < 2; ++i) {
     CHECK(hclose(ch[i]) == 0);

@@ -19,6 +19,7 @@
 #include "bytestream/net/passed_descriptors.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/testing/unique_name.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -334,7 +335,7 @@ TEST_F(IpcDescriptorsTest, OtherHandles) {
   ASSERT_EQ(ipaddr_local(&address, "127.0.0.1", 0, 0), 0);
   const int listener = tcp_listen(&address, 1);
   const int tcp = tcp_connect(&address, -1);
-  const int ipc_listener = ipc_listen("@halfpipe/ipc_descriptors_test", 1);
+  const int ipc_listener = ipc_listen(UniqueName("@halfpipe/ipc_descriptors_test/").c_str(), 1);
   for (const int h : {listener, tcp, ipc_listener}) {
     EXPECT_FAILS(ENOTSUP, ipc_sendfd(h, pipe_[1], -1));
     EXPECT_FAILS(ENOTSUP, ipc_recvfd(h, -1));

@@ -40,7 +40,7 @@ int main(void) {
   CHECK(ipaddr_local(&addr, "127.0.0.1", 0, IPADDR_IPV4) == 0);
   int listener = tcp_listen_mem(&addr, 10, &listener_storage);
   CHECK(listener > 0);
-  int client = tcp_connect_mem(&addr, &storage, now() + 10000);
+  int client = tcp_connect_mem(&addr, &storage, now() + 60000);
   CHECK(client > 0);
   struct echo echo = {tcp_accept(listener, NULL, -1), -1};
   CHECK(echo.s > 0);

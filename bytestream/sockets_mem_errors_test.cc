@@ -192,6 +192,7 @@ class FullBacklog {
     EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&addr_), &size), 0);
     client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT_EQ(connect(client_, dill_ipaddr_sockaddr(&addr_), dill_ipaddr_len(&addr_)), 0);
+    EXPECT_TRUE(AwaitConnections(listener_, 1));
   }
   ~FullBacklog() {
     for (const int fd : {client_, listener_}) EXPECT_EQ(close(fd), 0);

@@ -3,6 +3,7 @@
 // arrives once and in order, or the peer sees that the connection broke; what was not, does not.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "bytestream/handle/handle_table.h"
 #include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
+#include "bytestream/stream_info.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
@@ -61,6 +63,14 @@ class Peer {
     if (size < 0 && errno != EAGAIN) end_ = errno;
     fault_->set_armed(armed);
     armed_ = armed;
+  }
+
+  // Takes until `done` or the end of the stream, which are sure to come. Nothing may be armed.
+  void TakeUntil(size_t max, const std::function<bool()>& done) {
+    while (!end_.has_value() && !done() && AwaitEvents(fd_, POLLIN)) Take(max);
+  }
+  void TakeToTheEnd(size_t max) {
+    TakeUntil(max, [] { return false; });
   }
 
   // Sends all of `bytes`, which must fit.
@@ -196,9 +206,7 @@ int Broken(int error) {
 // The peer sees the break where its transport has such a thing, and never more than was sent.
 void ExpectCutOff(Connection* connection, const std::string& sent) {
   EXPECT_EQ(connection->Hclose(), 0);
-  for (int i = 0; i < 1000 && !connection->peer().end().has_value(); ++i) {
-    connection->peer().Take(2000);
-  }
+  connection->peer().TakeToTheEnd(2000);
   ExpectBegins(sent, connection->peer().got());
 }
 
@@ -274,9 +282,7 @@ TEST_P(SocketsStreamFaultTest, Receive) {
         EXPECT_EQ(receive_all(), result);
         // The other direction goes on.
         EXPECT_EQ(bsend(connection.s(), "x", 1, -1), 0);
-        for (int i = 0; i < 1'000 && connection.peer().got().empty(); ++i) {
-          connection.peer().Take(1);
-        }
+        connection.peer().TakeUntil(1, [&] { return !connection.peer().got().empty(); });
         EXPECT_EQ(connection.peer().got(), "x");
         EXPECT_EQ(connection.Hclose(), 0);
         EXPECT_EQ(hclose(h), 0);
@@ -332,7 +338,7 @@ TEST_P(SocketsStreamFaultTest, Done) {
     connection.peer().Disarm();
     EXPECT_EQ(result, fault.hit() && fault.call() == Syscall::kShutdown ? -ECONNRESET : 0);
     EXPECT_EQ(connection.Done(), result == 0 ? -EPIPE : -ECONNRESET);
-    for (int i = 0; i < 1'000 && connection.peer().got().size() < 6; ++i) connection.peer().Take(9);
+    connection.peer().TakeUntil(9, [&] { return connection.peer().got().size() >= 6; });
     EXPECT_EQ(connection.peer().got(), "before");
     char byte = 0;
     connection.peer().Send("x");
@@ -372,9 +378,7 @@ TEST_P(SocketsStreamFaultTest, PlainClose) {
       connection.peer().Arm();
       EXPECT_EQ(connection.Hclose(), 0);
       connection.peer().Disarm();
-      for (int i = 0; i < 1'000 && !connection.peer().end().has_value(); ++i) {
-        connection.peer().Take(50'000);
-      }
+      connection.peer().TakeToTheEnd(50'000);
       ExpectBegins(sent, connection.peer().got());
       if (tail && GetParam() == Transport::kTcp && fault.call() != Syscall::kSetsockopt) {
         EXPECT_EQ(connection.peer().end(), ECONNRESET);
@@ -511,7 +515,10 @@ TEST_P(SocketsStreamFaultTest, NoDescriptorsToWaitWith) {
       EXPECT_EQ(Outcome(brecv(connection.s(), &byte, 1, 0)), -ETIMEDOUT);
       EXPECT_EQ(msleep(now() + 1), 0);
     }
+    connection.peer().Disarm();
     connection.peer().Send("x");
+    EXPECT_TRUE(AwaitEvents(stream_fd(connection.s()), POLLIN));
+    connection.peer().Arm();
     EXPECT_EQ(brecv(connection.s(), &byte, 1, -1), 0);
     EXPECT_EQ(bsend(connection.s(), "y", 1, -1), 0);
     connection.peer().Disarm();
@@ -526,7 +533,8 @@ TEST_P(SocketsStreamFaultTest, NoMemoryToSendATailWith) {
   ASSERT_EQ(bsend(connection.s(), bytes.data(), bytes.size(), 0), 0);
   connection.peer().Arm();
   fault.FailOn();
-  for (int i = 0; i < 1'000; ++i) {
+  // Nothing of it goes before the peer's system has told of room.
+  for (int i = 0; i < 1'000 || !fault.hit(); ++i) {
     connection.peer().Take(50'000);
     EXPECT_EQ(yield(), 0);
   }

@@ -45,6 +45,8 @@ class TcpContractTest : public CCallTest {
     pollfd arrived = {stream_fd(server_), POLLIN, 0};
     EXPECT_EQ(poll(&arrived, 1, -1), 1);
     EXPECT_EQ(hclose(server_), 0);
+    pollfd reset = {stream_fd(client_), 0, 0};
+    EXPECT_EQ(poll(&reset, 1, -1), 1);
   }
 
   dill_ipaddr addr_;

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,8 +9,10 @@
 #include <cerrno>
 #include <string>
 
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/stream_info.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -114,6 +117,9 @@ TEST_F(SocketsTcpTest, CancelledWithAConnectionThere) {
   int result = 0;
   const int h = go(Accept(listener_, nullptr, &result));
   const int c = tcp_connect(&addr_, -1);
+  if (result == 0) {
+    EXPECT_TRUE(AwaitEvents(stream_fd(listener_), POLLIN));
+  }
   EXPECT_EQ(hclose(h), 0);
   ASSERT_GT(result, 0);
   EXPECT_EQ(bsend(c, "x", 1, -1), 0);

@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,8 +13,10 @@
 #include "bytestream/bytestream.h"
 #include "bytestream/bytestream_handle.h"
 #include "bytestream/handle/handle_type.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
+#include "bytestream/stream_info.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 // After all others: "coroutine" is a macro here.
@@ -59,7 +63,13 @@ class SocketsTest : public CCallTest, public testing::WithParamInterface<Kind> {
 
   // Sends until nothing more goes without waiting and there is a tail; how many bytes that took.
   size_t Fill(int s) {
-    const std::string block(199'999, 'f');
+    // More than the system takes even when the peer's end has taken all that it does without being
+    // read, which may be after this.
+    const std::string block(499'999, 'f');
+    const int small = 4096;
+    if (tcp()) {
+      EXPECT_EQ(setsockopt(stream_fd(s), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    }
     size_t sent = 0;
     while (bsend(s, block.data(), block.size(), 0) == 0) {
       sent += block.size();
@@ -198,6 +208,7 @@ TEST_P(SocketsTest, BrokenConnection) {
   // Unread input at the time of the close makes it a reset.
   EXPECT_EQ(bsend(s_[0], "unread", 6, -1), 0);
   EXPECT_EQ(fdclean(-1), 0);
+  EXPECT_TRUE(AwaitEvents(stream_fd(s_[1]), POLLIN));
   EXPECT_EQ(hclose(s_[1]), 0);
   char byte;
   EXPECT_FAILS(ECONNRESET, brecv(s_[0], &byte, 1, -1));

@@ -1,6 +1,9 @@
 // A proxy as a program would write it with the C calls: it accepts TCP connections, connects to
 // where its clients want to go, and carries bytes both ways until either side is done.
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -152,8 +155,14 @@ TEST_F(Socks5ProxyTest, EachWayToAsk) {
 
 // Each failure has its errno at the client, whose connection is there to be closed.
 TEST_F(Socks5ProxyTest, Failures) {
-  int free_port = 0;
-  ASSERT_EQ(hclose(Listen(&free_port)), 0);  // nobody listens there any more
+  // Nobody listens there, nor can.
+  const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  dill_ipaddr nobody;
+  ASSERT_EQ(ipaddr_local(&nobody, "127.0.0.1", 0, 0), 0);
+  ASSERT_EQ(bind(taken, dill_ipaddr_sockaddr(&nobody), dill_ipaddr_len(&nobody)), 0);
+  socklen_t size = sizeof(nobody);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&nobody), &size), 0);
+  const int free_port = ipaddr_port(&nobody);
   const struct {
     const char* host;
     const char* secret;
@@ -177,6 +186,7 @@ TEST_F(Socks5ProxyTest, Failures) {
       for (const int h : {proxy, proxy_listener}) EXPECT_EQ(hclose(h), 0);
     }
   }
+  EXPECT_EQ(close(taken), 0);
 }
 
 }  // namespace

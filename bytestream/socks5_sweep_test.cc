@@ -28,6 +28,7 @@
 #include "bytestream/testing/ended_call_fixture.h"
 #include "bytestream/testing/fake_resolver.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/patience.h"
 #include "bytestream/testing/slow_network.h"
 #include "bytestream/testing/stream_handle.h"
 #include "bytestream/testing/syscall_faults.h"
@@ -404,7 +405,7 @@ TEST_P(Socks5SweepTest, ProxyReply) {
       next.Begin([&] { return ProxyReply(proxy); });
       EXPECT_EQ(next.Finish(take), 0);
     }
-    for (int i = 0; i < 1'000'000 && got.size() < before.size(); ++i) {
+    for (const Patience patience; got.size() < before.size() && patience.Lasts();) {
       take();
       EXPECT_EQ(yield(), 0);
     }

@@ -1,11 +1,13 @@
 #include "bytestream/stream_info.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
@@ -137,6 +139,7 @@ TEST_F(CStreamInfoTest, FailedConnection) {
   char byte;
   EXPECT_EQ(brecv(server_, &byte, 1, -1), 0);
   EXPECT_EQ(bsend(server_, "unread", 6, -1), 0);
+  EXPECT_TRUE(AwaitEvents(stream_fd(client_), POLLIN));
   EXPECT_EQ(hclose(client_), 0);  // with unread input: a reset
   EXPECT_EQ(brecv(server_, nullptr, 5, -1), 0);
   EXPECT_FAILS(ECONNRESET, brecv(server_, &byte, 1, -1));

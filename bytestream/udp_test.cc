@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bytestream/msocket.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/stream_info.h"
@@ -163,6 +164,7 @@ TEST_F(CUdpTest, NobodyThere) {
   EXPECT_FAILS(ECONNREFUSED, udp_recv(client_, nullptr, &byte, 1, -1));
   EXPECT_FAILS(ETIMEDOUT, udp_recv(client_, nullptr, &byte, 1, 0));
   EXPECT_EQ(udp_send(client_, nullptr, "x", 1), 0);
+  EXPECT_TRUE(AwaitEvents(stream_fd(client_), 0));  // the answer
   EXPECT_FAILS(ECONNREFUSED, udp_send(client_, nullptr, "x", 1));
 }
 

@@ -1,6 +1,7 @@
 // Accepting while the process has no descriptor left: nothing spins, nothing is lost, and the error
 // is seen.
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/listener.h"
 #include "bytestream/net/multi_listener.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
@@ -95,6 +97,7 @@ class AcceptPacingTest : public testing::TestWithParam<Kind> {
     Open(fd, ListenerOptions());
     EXPECT_EQ(AcceptErrno(Deadline::Immediately()), ETIMEDOUT);
     client_ = *TcpConnectFd(&runtime_, address_, Deadline::Never());
+    EXPECT_TRUE(AwaitEvents(fd, POLLIN));
     accept_calls = 0;
   }
   ~AcceptPacingTest() override {

@@ -76,7 +76,7 @@ TEST_F(ListenerTest, EndedAcceptLosesNothing) {
     EXPECT_TRUE(end.hit());
     EXPECT_EQ(AcceptErrno(Deadline::Immediately()), ETIMEDOUT);
     const int client = ConnectFd();
-    const absl::StatusOr<int> server = listener->Accept(Deadline::Immediately());
+    const absl::StatusOr<int> server = listener->Accept(Deadline::Never());
     ASSERT_TRUE(server.ok());
     close(client);
     close(*server);
@@ -104,7 +104,7 @@ TEST_F(ListenerTest, CancelledCoroutineDoesNotAccept) {
                   })
                   .ok());
   bundle.CancelAndJoin();
-  const absl::StatusOr<int> server = listener->Accept(Deadline::Immediately());
+  const absl::StatusOr<int> server = listener->Accept(Deadline::Never());
   EXPECT_TRUE(server.ok());
   close(*server);
   close(client);
@@ -126,7 +126,7 @@ TEST_F(ListenerTest, NoDescriptorsIsReported) {
   const int error = AcceptErrno();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(error, EMFILE);
-  const absl::StatusOr<int> server = listener->Accept(Deadline::Immediately());
+  const absl::StatusOr<int> server = listener->Accept(Deadline::Never());
   ASSERT_TRUE(server.ok());
   close(*server);
   close(client);

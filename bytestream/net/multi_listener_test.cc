@@ -15,6 +15,7 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/net/unix.h"
 #include "bytestream/runtime/bundle.h"
@@ -85,6 +86,9 @@ TEST_F(MultiListenerTest, TakesTurns) {
   for (int i = 0; i < 4; ++i) Connect(0);
   for (int i = 0; i < 2; ++i) Connect(1);
   Connect(2);
+  for (size_t i = 0; i < kCount; ++i) {
+    ASSERT_TRUE(AwaitConnections(listener_->fd(i), size_t{4} >> i));
+  }
   for (const int expected : {0, 1, 2, 0, 1, 0, 0}) EXPECT_EQ(AcceptIndex(), expected);
 }
 
@@ -125,7 +129,7 @@ TEST_F(MultiListenerTest, EveryWaitLosesNothing) {
 TEST_F(MultiListenerTest, DeadlinePasses) {
   EXPECT_EQ(AcceptIndex(Deadline::In(absl::Milliseconds(1))), -ETIMEDOUT);
   Connect(2);
-  EXPECT_EQ(AcceptIndex(Deadline::Immediately()), 2);
+  EXPECT_EQ(AcceptIndex(), 2);
 }
 
 TEST_F(MultiListenerTest, AbortClosesAllAndEndsAccept) {

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "bytestream/base/check.h"
+#include "bytestream/testing/patience.h"
 
 namespace halfpipe {
 namespace {
@@ -72,6 +74,41 @@ ssize_t SendDescriptor(int socket, absl::string_view bytes, int passed) {
   header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(header), &passed, sizeof(passed));
   return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+bool AwaitEvents(int fd, short events) {
+  pollfd entry = {fd, events, 0};
+  return poll(&entry, 1, 60'000) == 1;
+}
+
+bool AwaitConnections(int listener, size_t count) {
+  for (const Patience patience; patience.Lasts(); usleep(1000)) {
+    tcp_info info = {};
+    socklen_t size = sizeof(info);
+    HALFPIPE_CHECK(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+    if (info.tcpi_unacked >= count) return true;  // of a listener: connections in its queue
+  }
+  return false;
+}
+
+size_t FillSocket(int fd) {
+  int size = 0;
+  socklen_t length = sizeof(size);
+  HALFPIPE_CHECK(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0);
+  // More is queued than the buffer is to hold afterwards, by more than the peer's takes. Half, for
+  // the system doubles what it is given.
+  const int large = size / 2 + 24 * 1024;
+  HALFPIPE_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)) == 0);
+  size_t count = 0;
+  const std::string piece(1024, 'f');
+  for (;;) {
+    const ssize_t sent = send(fd, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) break;
+    count += static_cast<size_t>(sent);
+  }
+  const int small = size / 2;
+  HALFPIPE_CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
+  return count;
 }
 
 size_t OpenDescriptorCount() {

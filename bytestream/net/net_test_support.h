@@ -23,6 +23,18 @@ std::array<int, 2> ConnectedFds(Transport transport);
 // Sends `bytes` to a Unix socket, with the descriptor `passed`. As sendmsg(2).
 ssize_t SendDescriptor(int socket, absl::string_view bytes, int passed);
 
+// Waits in the thread, whatever coroutines there are, until poll(2) reports one of `events` for `fd`;
+// an error or a hang-up counts too, and alone if `events` is 0. For what the loopback carries, which
+// on a busy machine arrives later than it was sent. False if nothing came within a minute.
+bool AwaitEvents(int fd, short events);  // NOLINT: the type that poll() has
+
+// Likewise until `count` connections are there for a TCP listener to accept.
+bool AwaitConnections(int listener, size_t count);
+
+// Sends to the socket until its buffer is so full that not a byte goes, even if the system moves
+// some of it on to the peer, who does not read. Returns how many bytes went.
+size_t FillSocket(int fd);
+
 // Descriptors that this process has open.
 size_t OpenDescriptorCount();
 

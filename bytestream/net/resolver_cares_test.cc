@@ -42,6 +42,8 @@ Deadline Patience() { return Deadline::In(absl::Seconds(60)); }
 CaresResolver::Options Asking(const DnsServer& server) {
   CaresResolver::Options options;
   options.servers = server.address();
+  options.try_timeout_ms =
+      30'000;  // A machine that stands still is no server that does not answer.
   return options;
 }
 
@@ -68,6 +70,15 @@ std::vector<std::string> Ipv4Addresses(int count) {
 
 class CaresResolverTest : public testing::Test {
  protected:
+  // Soon, that is.
+  void ExpectNoneAsked(const CaresResolver& resolver) {
+    for (const Deadline end = Patience();
+         resolver.asked_count() > 0 && !end.ExpiredAt(runtime_.clock().NowNanos());) {
+      ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
+    }
+    EXPECT_EQ(resolver.asked_count(), 0u);
+  }
+
   FdLeakCheck leaks_;
   Runtime runtime_;
   DnsServer server_{&runtime_};
@@ -204,9 +215,8 @@ TEST_F(CaresResolverTest, AnExpiredLookupIsLeftAtOnceAndDropped) {
   EXPECT_THAT(
       resolver.Lookup("silent.example", IpFamily::kIpv4, Deadline::In(absl::Milliseconds(30))),
       IsErrno(ETIMEDOUT));
-  // Nobody waits for anything, so c-ares has no more questions by the next poll.
-  EXPECT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
-  EXPECT_EQ(resolver.asked_count(), 0u);
+  // Nobody waits for anything, so c-ares soon has no more questions.
+  ExpectNoneAsked(resolver);
 }
 
 TEST_F(CaresResolverTest, TheLateAnswerOfAnAbandonedLookupIsDropped) {
@@ -224,7 +234,7 @@ TEST_F(CaresResolverTest, TheLateAnswerOfAnAbandonedLookupIsDropped) {
       resolver.Lookup("late.example", IpFamily::kIpv4, Deadline::In(absl::Milliseconds(20))),
       IsErrno(ETIMEDOUT));
   EXPECT_EQ(bundle.Wait(Patience()), 0);
-  EXPECT_EQ(resolver.asked_count(), 0u);
+  ExpectNoneAsked(resolver);
 }
 
 TEST_F(CaresResolverTest, ACoroutineIsClosedDuringItsLookup) {
@@ -310,8 +320,7 @@ TEST_F(CaresResolverTest, MoreThanTheLimitWaitInOrder) {
 
 TEST_F(CaresResolverTest, AbandonedLookupsDoNotKeepOthersOut) {
   server_.Say("silent.example", IpFamily::kIpv4, {.kind = Kind::kSilence});
-  server_.Say("slow.example", IpFamily::kIpv4,
-              {.addresses = {"192.0.2.1"}, .delay = absl::Milliseconds(100)});
+  server_.Say("slow.example", IpFamily::kIpv4, {.kind = Kind::kSilence});
   server_.Say("a.example", IpFamily::kIpv4, {.addresses = {"192.0.2.2"}});
   CaresResolver::Options options = Asking(server_);
   options.lookups_max = 4;
@@ -334,6 +343,8 @@ TEST_F(CaresResolverTest, AbandonedLookupsDoNotKeepOthersOut) {
     while (resolver.asked_count() < 4) {
       ASSERT_EQ(runtime_.SleepUntil(Deadline::In(absl::Milliseconds(1))), 0);
     }
+    // It is asked for again when the others have gone.
+    server_.Say("slow.example", IpFamily::kIpv4, {.addresses = {"192.0.2.1"}});
   }
   EXPECT_EQ(Text(resolver.Lookup("a.example", IpFamily::kIpv4, Patience())), "192.0.2.2:0 ");
   EXPECT_EQ(bundle.Wait(Patience()), 0);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/ip_address.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/socket_address.h"
 #include "bytestream/net/tcp.h"
 #include "bytestream/net/unix.h"
@@ -63,6 +65,12 @@ void ExpectUnusual(int fd) {
   EXPECT_EQ(IntOption(fd, SOL_SOCKET, SO_RCVBUF), 60'000);
 }
 
+// The connection that a listener which does not wait is about to have.
+int AcceptFd(int listener) {
+  EXPECT_TRUE(AwaitEvents(listener, POLLIN));
+  return accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
 class SocketOptionsTest : public testing::Test {
  protected:
   FdLeakCheck leaks_;
@@ -75,7 +83,7 @@ TEST_F(SocketOptionsTest, ConnectAndAccept) {
   listen_options.connection = Unusual();
   const int listener = *TcpListenFd(&address_, listen_options);
   const int client = *TcpConnectFd(&runtime_, address_, Unusual(), Deadline::Never());
-  const int server = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  const int server = AcceptFd(listener);
   for (const int fd : {listener, client, server}) {
     ExpectUnusual(fd);
     close(fd);
@@ -173,7 +181,7 @@ TEST_F(SocketOptionsTest, ResetOnClose) {
   for (const bool reset : {false, true}) {
     options.reset_on_close = reset;
     const int client = *TcpConnectFd(&runtime_, address_, options, Deadline::Never());
-    const int server = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    const int server = AcceptFd(listener);
     close(client);
     char byte;
     const ssize_t count = recv(server, &byte, 1, 0);
@@ -221,7 +229,7 @@ TEST_F(SocketOptionsTest, Ipv6Only) {
         &runtime_, IpAddress::Loopback(IpFamily::kIpv4, any.port()), Deadline::Never());
     EXPECT_EQ(StatusErrno(client.status()), only ? ECONNREFUSED : 0);
     if (client.ok()) {
-      const int server = accept4(*listener, nullptr, nullptr, SOCK_CLOEXEC);
+      const int server = AcceptFd(*listener);
       EXPECT_EQ(PeerAddress(server)->ToString(),
                 absl::StrCat("[::ffff:127.0.0.1]:", LocalAddress(*client)->port()));
       close(server);

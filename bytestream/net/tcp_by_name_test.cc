@@ -1,7 +1,6 @@
 #include "bytestream/net/tcp_by_name.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "bytestream/net/fd_stream.h"
 #include "bytestream/net/ip_address.h"
 #include "bytestream/net/listener.h"
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/net/resolver_cares.h"
 #include "bytestream/net/runtime_resolver.h"
 #include "bytestream/net/tcp.h"
@@ -123,18 +123,13 @@ class BlackHole {
         listen(listener_, 0) < 0) {
       return;
     }
-    // The system takes some more than it was asked to.
-    for (int i = 0; i < 16 && !full_; ++i) {
-      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-      fillers_.push_back(fd);
-      if (connect(fd, address.sockaddr_ptr(), address.sockaddr_size()) < 0) {
-        pollfd state = {fd, POLLOUT, 0};
-        full_ = poll(&state, 1, 200) == 0;
-      }
-    }
+    // The queue holds one more than it was asked to.
+    filler_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    connect(filler_, address.sockaddr_ptr(), address.sockaddr_size());
+    full_ = AwaitConnections(listener_, 1);
   }
   ~BlackHole() {
-    for (const int fd : fillers_) close(fd);
+    if (filler_ >= 0) close(filler_);
     if (listener_ >= 0) close(listener_);
   }
 
@@ -142,7 +137,7 @@ class BlackHole {
 
  private:
   int listener_ = -1;
-  std::vector<int> fillers_;
+  int filler_ = -1;
   bool full_ = false;
 };
 

@@ -115,6 +115,7 @@ TEST_P(TcpTest, EndedConnectLeavesNothing) {
   const absl::StatusOr<int> fd = TcpListenFd(&address, options);
   if (!fd.ok()) GTEST_SKIP() << "no loopback of this family";
   const int filler = *TcpConnectFd(&runtime, address, Deadline::Never());
+  ASSERT_TRUE(AwaitConnections(*fd, 1));
   for (const int reason : {ETIMEDOUT, ECANCELED}) {
     WaitFault end(&runtime, reason, 0);
     end.set_except(runtime.current());

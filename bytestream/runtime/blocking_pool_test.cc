@@ -99,17 +99,20 @@ TEST(BlockingPoolTest, ThreadsAndQueueAreBounded) {
 }
 
 TEST(BlockingPoolTest, AnIdleThreadIsUsedAgain) {
-  BlockingPool pool(Limits(8, 8));
+  BlockingPool pool(Limits(64, 8));
   Gate open;
   open.Open();
-  for (int i = 0; i < 20; ++i) {
+  bool used_again = false;
+  // A thread counts as busy for a moment after it has said that it is done.
+  for (int i = 0; i < 60 && !used_again; ++i) {
+    const size_t before = pool.thread_count();
     GateWork work(&open);
     ASSERT_EQ(pool.Submit(&work), 0);
     Await(work.done);
-    // A thread counts as busy for a moment after it has said that it is done.
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    used_again = pool.thread_count() == before;
+    std::this_thread::sleep_for(std::chrono::milliseconds(i));
   }
-  EXPECT_LT(pool.thread_count(), 8u);
+  EXPECT_TRUE(used_again);
 }
 
 TEST(BlockingPoolTest, WorkThatHasNotBegunCanBeTakenBack) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "bytestream/testing/patience.h"
 #include "gtest/gtest.h"
 // After all others: its macros are for what follows.
 #include "bytestream/sockets.h"
@@ -28,7 +29,7 @@ void EndedCall::Begin(std::function<int()> call) {
 }
 
 int EndedCall::Finish(const std::function<void()>& step) {
-  for (int i = 0; !finished_ && i < 1'000'000; ++i) {
+  for (const Patience patience; !finished_ && patience.Lasts();) {
     if (watch_ != nullptr && watch_->reached()) break;
     step();
     EXPECT_EQ(dill_yield(), 0);

@@ -24,6 +24,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/choppy_bytestream.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/patience.h"
 #include "bytestream/testing/status_matchers.h"
 #include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
@@ -131,7 +132,8 @@ class TransportSuite : public testing::Test {
     std::tie(a_, b_) = Transport::Connect(&runtime_, send_tail_bytes_max);
   }
 
-  // Writes to `stream` until it takes no more; returns what was written. A tail is left.
+  // Writes to `stream` until it takes no more; returns what was written. A tail is left, and is more
+  // than the system takes as time goes by, though the peer does not read.
   std::string Fill(Bytestream& stream) {
     std::string written;
     for (uint32_t i = 0; i < 100'000; ++i) {
@@ -146,13 +148,17 @@ class TransportSuite : public testing::Test {
       written += part;
       if (!status.ok() || stream.tail_size() > 0) break;
     }
-    EXPECT_GT(stream.tail_size(), 0u);
-    return written;
+    const std::string more = transport_suite::Pattern(32'000, 100'000);
+    EXPECT_THAT(transport_suite::WriteTail(stream, more), IsOk());
+    EXPECT_GE(stream.tail_size(), more.size());
+    return written + more;
   }
 
   // Lets others and the engine run until `condition` holds.
   void Until(const std::function<bool()>& condition) {
-    for (int i = 0; i < 1'000'000 && !condition(); ++i) ASSERT_EQ(runtime_.Yield(), 0);
+    for (const Patience patience; !condition() && patience.Lasts();) {
+      ASSERT_EQ(runtime_.Yield(), 0);
+    }
     ASSERT_TRUE(condition());
   }
 
@@ -580,7 +586,7 @@ TYPED_TEST_P(TransportSuite, EndThatIsDestroyedIsTheEndOfTheStream) {
   EXPECT_THAT(Read(*this->b_, 3), IsOkAndHolds(std::string("abc")));
   EXPECT_THAT(Peek(*this->b_, 1), IsOkAndHolds(std::string()));
   absl::Status status;
-  for (int i = 0; i < 1000 && status.ok(); ++i) {
+  for (const Patience patience; status.ok() && patience.Lasts();) {
     status = Write(*this->b_, "x");
     ASSERT_EQ(this->runtime_.Yield(), 0);
   }

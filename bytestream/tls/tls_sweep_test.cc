@@ -13,6 +13,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/ended_call.h"
 #include "bytestream/testing/ended_call_fixture.h"
+#include "bytestream/testing/patience.h"
 #include "bytestream/testing/slow_network.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/testing/wait_sweep.h"
@@ -169,7 +170,7 @@ TEST_P(TlsSweepTest, Send) {
     const std::string expected = (result == 0 ? first : "") + second;
     EXPECT_EQ(Whole([&] { return Outcome(bsend(t[0], second.data(), second.size(), -1)); }, take),
               0);
-    for (int i = 0; i < 100'000 && got.size() < expected.size(); ++i) {
+    for (const Patience patience; got.size() < expected.size() && patience.Lasts();) {
       take();
       EXPECT_EQ(yield(), 0);
     }
@@ -230,7 +231,7 @@ TEST_P(TlsSweepTest, Done) {
     ExpectEnded(*run, result);
     // It has happened, or can happen yet; the tail is on its way in any case.
     EXPECT_EQ(Whole(done, take), result == 0 ? -EPIPE : 0);
-    for (int i = 0; i < 100'000 && got.size() < bytes.size(); ++i) {
+    for (const Patience patience; got.size() < bytes.size() && patience.Lasts();) {
       take();
       EXPECT_EQ(yield(), 0);
     }
