@@ -1,18 +1,22 @@
 // A stream does not look again where its last receive has taken all there was: an edge is still to
 // come. Here are the cases in which a receive that had room for more has not taken all.
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "bytestream/base/buffer_pool.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/base/io_slice.h"
@@ -25,6 +29,8 @@
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/syscall_errors.h"
+#include "bytestream/testing/syscall_faults.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -51,9 +57,12 @@ class FdStreamEdgesTest : public testing::TestWithParam<bool> {
     if (peer_ >= 0) close(peer_);
     peer_ = -1;
   }
+  // Returns once it has arrived: on a busy machine the loopback interface is not the sender's work.
   void Send(const std::string& text, int flags = 0) {
     ASSERT_EQ(send(peer_, text.data(), text.size(), MSG_NOSIGNAL | flags),
               static_cast<ssize_t>(text.size()));
+    pollfd arrived = {stream_->fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&arrived, 1, 60'000), 1);
   }
   // One receive, with room for more than comes, that may wait.
   std::string ReceiveSome() {
@@ -133,6 +142,28 @@ TEST_P(FdStreamEdgesTest, UrgentDataDoesNotHideWhatFollows) {
   }
 }
 
+// The same, received by a callback of the batch that has the event.
+TEST_P(FdStreamEdgesTest, UrgentDataOfTheBatchAtHandDoesNotHideWhatFollows) {
+  if (!GetParam()) GTEST_SKIP() << "not for Unix sockets";
+  const std::array<int, 2> fds = *UnixPairFds();
+  FdStream other(&runtime_, fds[0]);
+  WaitInVain();
+  int called = 0;
+  other.WhenReadable([&] {
+    EXPECT_EQ(ReceiveSome(), "abc");
+    stream_->WhenReadable([&] { ++called; });
+  });
+  const char byte = 'x';
+  ASSERT_EQ(send(fds[1], &byte, 1, MSG_NOSIGNAL), 1);
+  Send("abc");
+  Send("!", MSG_OOB);
+  Send("def");
+  for (int i = 0; i < 1000 && called == 0; ++i) Poll();
+  EXPECT_EQ(called, 1);
+  EXPECT_EQ(ReceiveSome(), "def");
+  close(fds[1]);
+}
+
 // Each message of a Unix socket that carries descriptors is a receive of its own.
 TEST_P(FdStreamEdgesTest, DescriptorsDoNotHideWhatFollows) {
   if (GetParam()) GTEST_SKIP() << "not for TCP";
@@ -173,6 +204,58 @@ TEST_P(FdStreamEdgesTest, CallbackIsCalledForWhatCameMeanwhile) {
     EXPECT_EQ(called, 1);
     stream_->WhenReadable({});
   }
+}
+
+// A receive that had no room for more has not seen the end of it.
+TEST_P(FdStreamEdgesTest, WhatAFullReceiveLeavesIsHeardOf) {
+  for (const bool seen : {false, true}) {
+    WaitInVain();
+    const size_t size = 3 * BufferPool::kBlockSize;
+    Send(std::string(size, 'x'));
+    if (seen) Poll();
+    for (size_t left = size; left > 0;) {
+      int called = 0;
+      stream_->WhenReadable([&] { ++called; });
+      for (int i = 0; i < 1000 && called == 0; ++i) Poll();
+      ASSERT_EQ(called, 1) << left;
+      const auto bytes = stream_->Peek(1, Deadline::Immediately());
+      ASSERT_THAT(bytes, IsOk());
+      left -= bytes->size();
+      stream_->Consume(bytes->size());
+    }
+  }
+}
+
+// What all this is for: an answer without a coroutine takes a receive and a send, and what waits for
+// all of them.
+TEST_P(FdStreamEdgesTest, AnAnswerTakesNoOtherSystemCall) {
+  int answers = 0;
+  std::function<void()> answer = [&] {
+    EXPECT_EQ(ReceiveSome(), "abc");
+    const IoSlice slice("x");
+    EXPECT_THAT(stream_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, Deadline::Never()),
+                IsOk());
+    ++answers;
+    stream_->WhenReadable([&] { answer(); });
+  };
+  stream_->WhenReadable([&] { answer(); });
+  const auto rounds = [&](int count) {
+    for (int round = 0; round < count; ++round) {
+      const int before = answers;
+      Send("abc");
+      for (int i = 0; i < 1000 && answers == before; ++i) Poll();
+      char byte;
+      ASSERT_EQ(recv(peer_, &byte, 1, 0), 1);
+    }
+  };
+  rounds(3);
+  SyscallTrace trace;
+  rounds(10);
+  EXPECT_EQ(trace.Count(Syscall::kRecvmsg), 10u);
+  EXPECT_EQ(trace.Count(Syscall::kSendmsg), 10u);
+  EXPECT_EQ(trace.Count(Syscall::kEpollCtl), 0u);
+  EXPECT_EQ(trace.epoll_changes(), 0u);
+  EXPECT_EQ(trace.Count(Syscall::kPoll), 10u);  // ours
 }
 
 // A callback of the same batch has received already what the event tells of.
@@ -240,6 +323,9 @@ TEST_P(FdStreamEdgesTest, OutputIsHeardOfWheneverItIsWaitedFor) {
     EXPECT_THAT(stream_->Write(absl::MakeConstSpan(&slice, 1), false, Deadline::Never()), IsOk());
     while (recv(peer_, buffer.data(), buffer.size(), MSG_DONTWAIT) < 0) Poll();
     Poll();
+    SyscallTrace trace;
+    Poll();
+    EXPECT_LE(trace.epoll_changes(), 1u);  // it may be that late
   }
 }
 

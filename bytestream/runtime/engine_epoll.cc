@@ -276,7 +276,7 @@ int EpollEngine::FinishConnect(EngineFd* entry, Deadline deadline) {
 // known to have been seen.
 int EpollEngine::WaitReady(EngineFd* entry, WaiterList* list, short events, Deadline deadline) {
   const bool input = list == &entry->readers;
-  bool look = !input || !entry->drained || deadline.is_immediate();
+  bool look = !input || !entry->drained;
   int ended = 0;
   for (;;) {
     if (entry->detached) return EBADF;

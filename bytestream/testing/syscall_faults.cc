@@ -131,9 +131,11 @@ int InterruptedCalls::OnSyscall(Syscall call, int) {
 }  // namespace halfpipe
 
 using halfpipe::Ask;
+using halfpipe::current_hook;
 using halfpipe::Fail;
 using halfpipe::Pass;
 using halfpipe::Syscall;
+using halfpipe::SyscallHook;
 using halfpipe::Transfer;
 using halfpipe::TransferMessage;
 
@@ -213,7 +215,10 @@ HALFPIPE_REAL(int, epoll_create1, int flags) {
 }
 HALFPIPE_REAL(int, epoll_ctl, int epoll_fd, int operation, int fd, epoll_event* event) {
   // Memory is needed to add alone.
-  if (operation != EPOLL_CTL_ADD) return __real_epoll_ctl(epoll_fd, operation, fd, event);
+  if (operation != EPOLL_CTL_ADD) {
+    if (SyscallHook* const hook = current_hook) hook->OnEpollChange();
+    return __real_epoll_ctl(epoll_fd, operation, fd, event);
+  }
   return Pass(Syscall::kEpollCtl, fd, __real_epoll_ctl, epoll_fd, operation, fd, event);
 }
 HALFPIPE_REAL(int, epoll_wait, int epoll_fd, epoll_event* events, int count, int timeout) {

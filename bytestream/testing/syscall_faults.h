@@ -32,6 +32,9 @@ class SyscallHook {
   // a connect(2) that fails with EINTR or EINPROGRESS, which begins to connect. kShortTransfer.
   // Must not make system calls.
   virtual int OnSyscall(Syscall call, int fd) = 0;
+
+  // Called before an epoll_ctl(2) that changes or ends a registration; those never fail.
+  virtual void OnEpollChange() {}
 };
 
 // Makes `hook` (null for none) see the calls of this thread; returns the one before.
@@ -61,13 +64,16 @@ class SyscallTrace final : public SyscallHook {
 
   const std::vector<Syscall>& calls() const { return calls_; }
   size_t Count(Syscall call) const;
+  size_t epoll_changes() const { return epoll_changes_; }
 
   int OnSyscall(Syscall call, int fd) override;
+  void OnEpollChange() override { ++epoll_changes_; }
 
  private:
   const SyscallSet set_;
   SyscallHook* const previous_;
   std::vector<Syscall> calls_;
+  size_t epoll_changes_ = 0;
 };
 
 // The N-th call of the set, counted from 0, fails as long as it lives; all others are let be.
