@@ -22,6 +22,7 @@
 #include "bytestream/proxy/socks5_codec.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/refusing_port.h"
 #include "bytestream/testing/sim_clock.h"
 #include "bytestream/testing/test_certs.h"
 #include "bytestream/testing/unique_name.h"
@@ -599,8 +600,12 @@ TEST(ClientSocketTest, ProxiesThatDoNotConnect) {
       EXPECT_EQ(bundle.Wait(Soon()), 0);
     }
   }
-  EXPECT_EQ(StatusErrno(client.Connect("ws://far.example/", Soon()).status()), ECONNREFUSED);
-  EXPECT_EQ(client.response().step, ClientStep::kDial);
+  const RefusingPort refusing;
+  ClientOptions nobody;
+  nobody.proxy = {.host = "127.0.0.1", .port = refusing.number()};
+  Client refused(&runtime, std::move(nobody));
+  EXPECT_EQ(StatusErrno(refused.Connect("ws://far.example/", Soon()).status()), ECONNREFUSED);
+  EXPECT_EQ(refused.response().step, ClientStep::kDial);
 }
 
 }  // namespace

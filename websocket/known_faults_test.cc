@@ -40,7 +40,7 @@ constexpr absl::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr absl::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";  // that belongs to it
 
 // No call here has to wait long. Where one would wait for ever the fault has come back.
-int64_t Soon() { return now() + 3000; }
+int64_t Soon() { return now() + 60'000; }
 
 // What a call came to: its result, or a negative errno.
 ssize_t Outcome(ssize_t result) { return result >= 0 ? result : -errno; }

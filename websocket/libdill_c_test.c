@@ -125,7 +125,7 @@ static int channels(void) {
   CHECK(worker >= 0);
   int value = 0;
   struct chclause clause = {CHRECV, ch[1], &value, sizeof(value)};
-  CHECK(choose(&clause, 1, now() + 10000) == 0 && errno == 0 && value == 42);
+  CHECK(choose(&clause, 1, now() + 60000) == 0 && errno == 0 && value == 42);
   CHECK(chdone(ch[0]) == 0);
   CHECK(chrecv(ch[1], &value, sizeof(value), -1) == -1 && errno == EPIPE);
   CHECK(hclose(worker) == 0 && hclose(ch[0]) == 0 && hclose(ch[1]) == 0);
@@ -139,7 +139,7 @@ int main(void) {
   int worker = dill_go_fn(serve, &server);
   CHECK(worker >= 0);
   int failed = talk(sockets[0]);
-  CHECK(bundle_wait(worker, now() + 10000) == 0);
+  CHECK(bundle_wait(worker, now() + 60000) == 0);
   CHECK(hclose(worker) == 0);
   return failed || server.failed || without_handshake() || keys() || channels();
 }

@@ -20,6 +20,7 @@
 #include "bytestream/net/ip_address.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/refusing_port.h"
 #include "bytestream/testing/test_certs.h"
 #include "gtest/gtest.h"
 #include "websocket/client.h"
@@ -131,8 +132,11 @@ TEST_F(RecipesTest, ProxyHalfCloses) {
   ASSERT_TRUE(stream->peer_close().has_value());
   EXPECT_EQ(stream->peer_close()->code, 1005);
 
-  back.Stop();
-  stream = OpenPair(&runtime_, &proxy, "/");
+  const halfpipe::RefusingPort refusing;
+  Server lonely(&runtime_, {});
+  AddProxy(&lonely, absl::StrCat("ws://127.0.0.1:", refusing.number()));
+  ASSERT_TRUE(lonely.Start().ok());
+  stream = OpenPair(&runtime_, &lonely, "/");
   ASSERT_NE(stream, nullptr);
   EXPECT_EQ(ReceiveText(stream.get()), std::nullopt);
   ASSERT_TRUE(stream->peer_close().has_value());

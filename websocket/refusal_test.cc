@@ -9,6 +9,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
 #include "gtest/gtest.h"
+#include "websocket/testing/handles.h"
 #include "websocket/ws.h"
 // After all others: "coroutine" is a macro here.
 #include "bytestream/sockets.h"
@@ -22,8 +23,8 @@ struct Refused {
   const char* status_line;
 };
 
-// What is sent at once fits into the socket's receive buffer, so that it has all arrived when the
-// server answers.
+// What is sent at once fits into the socket's receive buffer, so that it can all have arrived when
+// the server answers.
 constexpr size_t kBodyBytes = 20'000;
 
 const Refused kRefused[] = {
@@ -49,6 +50,7 @@ class RefusalTest : public testing::TestWithParam<Refused> {
     const int server = tcp_accept(listener, nullptr, -1);
     EXPECT_EQ(bsend(client, request.data(), request.size(), -1), 0);
     EXPECT_EQ(half_close ? tcp_done(client, -1) : 0, 0);
+    AwaitArrival(server, request.size());
     EXPECT_EQ(ws_attach_server(server, WS_TEXT, nullptr, 0, nullptr, 0, -1), -1);
     EXPECT_EQ(errno, EPROTO);
     std::string answer;

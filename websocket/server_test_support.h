@@ -22,7 +22,7 @@
 
 namespace halfpipe::websocket {
 
-inline Deadline Soon() { return Deadline::In(absl::Seconds(20)); }
+inline Deadline Soon() { return Deadline::In(absl::Seconds(60)); }
 
 // The client's end of a new connection of `server`.
 inline BytestreamPtr ConnectPair(Runtime* runtime, Server* server, PairOptions options = {}) {

@@ -214,7 +214,13 @@ TEST(ServerThreadsTest, PermitsAreOfTheWholeServer) {
   ServerOptions options = Threads(2);
   options.connections_max = 2;
   Server server(std::move(options));
-  server.Handle("/", EchoHandler());
+  // Not by counts(), which looks at one thread after the other: a connection of the first that ends
+  // meanwhile makes room for one of the second, and both are counted.
+  std::atomic<int> open = 0;
+  Handler handler = EchoHandler();
+  handler.on_open = [&](Connection&) { EXPECT_LE(++open, 2); };
+  handler.on_close = [&](Connection&, const CloseReport&) { --open; };
+  server.Handle("/", std::move(handler));
   const auto address = server.ListenTcp(IpAddress::Loopback(IpFamily::kIpv4, 0));
   ASSERT_TRUE(address.ok());
   ASSERT_TRUE(server.Start().ok());
@@ -229,7 +235,6 @@ TEST(ServerThreadsTest, PermitsAreOfTheWholeServer) {
                       Client client(&runtime);
                       auto stream = client.Connect(url, Later());
                       ASSERT_TRUE(stream.ok()) << stream.status();
-                      EXPECT_LE(server.counts().connections, 2u);
                       ASSERT_TRUE((*stream)->SendText("x", Later()).ok());
                       EXPECT_EQ(ReceiveText(stream->get(), Later()), "x");
                       EXPECT_TRUE((*stream)->Close(1000, "", Later()).ok());

@@ -163,7 +163,7 @@ TEST_F(StreamTest, PongWaitsForFrameInProgress) {
       .ExpectWrite(FromServer().Pong("q").str());
   Bundle bundle(&runtime_);
   ASSERT_THAT(bundle.Go([&] { EXPECT_EQ(ReceiveOne(server_.get()), "text:go"); }), IsOk());
-  EXPECT_THAT(server_->SendText(sent, Deadline::In(absl::Seconds(10))), IsOk());
+  EXPECT_THAT(server_->SendText(sent, Deadline::In(absl::Seconds(60))), IsOk());
   EXPECT_EQ(bundle.Wait(kNever), 0);
 }
 

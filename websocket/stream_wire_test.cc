@@ -43,7 +43,7 @@ namespace {
 const Deadline kNever = Deadline::Never();
 
 // Nothing here waits for anything but its own coroutines: this long is for ever.
-Deadline ForEver() { return Deadline::In(absl::Seconds(40)); }
+Deadline ForEver() { return Deadline::In(absl::Seconds(150)); }
 
 // ---- Random traffic -----------------------------------------------------------------------------
 

@@ -75,21 +75,31 @@ class WsDoneTest : public testing::TestWithParam<Transport> {
  protected:
   void SetUp() override {
     // Before the leaks are counted: the engine keeps its descriptors.
-    EXPECT_EQ(msleep(now() + 1), 0);
+    const auto [a, b] = ConnectedHandles(Transport::kUnix);
+    EXPECT_FAILS(ETIMEDOUT, brecv(a, nullptr, 1, now() + 1));
+    for (const int s : {a, b}) EXPECT_EQ(hclose(s), 0);
     leaks_.emplace();
+    Connect();
+  }
+  void TearDown() override {
+    Close();
+    EXPECT_EQ(HandleTable::Current().live_count(), 0u);
+  }
+
+  void Connect() {
     const auto [a, b] = ConnectedHandles(GetParam());
     ours_ = ws_attach_client(a, WS_TEXT | WS_NOHTTP, nullptr, nullptr, -1);
     theirs_ = ws_attach_server(b, WS_TEXT | WS_NOHTTP, nullptr, 0, nullptr, 0, -1);
     ASSERT_GT(ours_, 0);
     ASSERT_GT(theirs_, 0);
   }
-  void TearDown() override {
-    for (const int s : {ours_, theirs_}) {
-      if (s >= 0) {
-        EXPECT_EQ(hclose(s), 0);
+  void Close() {
+    for (int* const s : {&ours_, &theirs_}) {
+      if (*s >= 0) {
+        EXPECT_EQ(hclose(*s), 0);
       }
+      *s = -1;
     }
-    EXPECT_EQ(HandleTable::Current().live_count(), 0u);
   }
 
   void ExpectText(int s, const std::string& text) {
@@ -161,10 +171,20 @@ TEST_P(WsDoneTest, EveryKindOfDeadlineWhereNothingHasToBeWaitedFor) {
 
 // "ETIMEDOUT: Deadline was reached": then nothing has been sent, and the call can be made again.
 TEST_P(WsDoneTest, DeadlinesThatPass) {
-  FillUp();
-  for (const int64_t deadline : {int64_t{0}, int64_t{1}, now() - 1000, now() + 20}) {
-    EXPECT_FAILS(ETIMEDOUT, ws_done(ours_, 1000, "bye", 3, deadline));
+  bool full = false;
+  for (int i = 0; i < 100 && !full; ++i) {
+    Close();
+    Connect();
+    FillUp();
+    full = true;
+    for (const int64_t deadline : {int64_t{0}, int64_t{1}, now() - 1000, now() + 20}) {
+      // TCP may find room all the same; then it is no such connection.
+      full = ws_done(ours_, 1000, "bye", 3, deadline) != 0;
+      if (!full) break;
+      EXPECT_EQ(errno, ETIMEDOUT);
+    }
   }
+  ASSERT_TRUE(full);
   const std::function<void()> done = [&] { EXPECT_EQ(ws_done(ours_, 4000, "now", 3, -1), 0); };
   const int h = go(Make(&done));
   char got[1000];

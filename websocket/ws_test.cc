@@ -73,23 +73,9 @@ class WsTest : public testing::TestWithParam<Transport> {
     return 0;
   }
 
-  // The same until nothing goes even with some patience: TCP finds room for a while after it had
-  // none, because what it has sent is acknowledged late.
-  int FillUpForGood(int s) {
-    int sent = FillUp(s);
-    for (int in_vain = GetParam() == Transport::kTcp ? 0 : 3; in_vain < 3;) {
-      if (SendText(s, "filler", now() + 100) == 0) {
-        ++sent;
-        in_vain = 0;
-      } else {
-        ++in_vain;
-      }
-    }
-    return sent;
-  }
-
   // Has nothing more of what `s` sends leave, for as long as its peer does not read, which finds
-  // no frames then. TCP is full sooner with large pieces than with the small ones of messages.
+  // no frames then. TCP is full sooner with large pieces than with the small ones of messages; that
+  // it never finds room again nobody can promise.
   void Jam(int s) {
     if (GetParam() != Transport::kTcp) {
       FillUp(s);
@@ -309,15 +295,23 @@ TEST_P(WsTest, ClosedWhileBlockedInEachCall) {
   };
   for (const auto& [name, call] : calls) {
     SCOPED_TRACE(name);
-    Connect();
-    Jam(client_);
-    Bundle bundle(&Runtime::Current());
-    ASSERT_TRUE(bundle.Go([&, call = call] { EXPECT_EQ(Outcome(call(client_)), -EBADF); }).ok());
-    EXPECT_EQ(hclose(client_), 0);
-    EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
-    EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
-    client_ = -1;
-    Close();
+    bool blocked = false;
+    for (int i = 0; i < 100 && !blocked; ++i) {
+      Connect();
+      Jam(client_);
+      std::optional<ssize_t> outcome;
+      Bundle bundle(&Runtime::Current());
+      ASSERT_TRUE(bundle.Go([&, call = call] { outcome = Outcome(call(client_)); }).ok());
+      // Else TCP has found room all the same.
+      blocked = !outcome.has_value();
+      EXPECT_EQ(hclose(client_), 0);
+      EXPECT_EQ(bundle.Wait(Deadline::Never()), 0);
+      EXPECT_EQ(outcome, blocked ? -EBADF : 0);
+      EXPECT_EQ(Outcome(hclose(client_)), -EBADF);
+      client_ = -1;
+      Close();
+    }
+    EXPECT_TRUE(blocked);
   }
 }
 
@@ -474,10 +468,20 @@ TEST_P(WsTest, DetachInterruptedAtEveryWaitClosesEverything) {
 // The peer does not read, the buffers are full, the deadline is ahead: a send that really waits.
 TEST_P(WsTest, SendThatWaitedInVainLeavesTheConnectionUsable) {
   Connect();
-  const int fillers = FillUpForGood(client_);
-  EXPECT_EQ(Outcome(SendText(client_, "too late", now() + 30)), -ETIMEDOUT);
-  EXPECT_EQ(Outcome(SendText(client_, "too late", now() + 30)), -ETIMEDOUT);
-  for (int i = 0; i < fillers; ++i) ASSERT_EQ(ReceiveText(server_), "filler");
+  std::vector<std::string> sent(FillUp(client_), "filler");
+  // TCP finds room for a while after it had none, because what it has sent is acknowledged late.
+  for (int in_vain = 0, i = 0; in_vain < 3; ++i) {
+    const std::string text = absl::StrCat("late ", i);
+    const ssize_t outcome = Outcome(SendText(client_, text, now() + 30));
+    if (outcome == 0) {
+      sent.push_back(text);
+      in_vain = 0;
+    } else {
+      ASSERT_EQ(outcome, -ETIMEDOUT);
+      ++in_vain;
+    }
+  }
+  for (const std::string& text : sent) ASSERT_EQ(ReceiveText(server_), text);
   for (int i = 0; i < 100; ++i) {
     ASSERT_EQ(SendText(client_, absl::StrCat("later ", i), -1), 0);
     ASSERT_EQ(ReceiveText(server_), absl::StrCat("later ", i));

@@ -89,7 +89,7 @@ TEST_P(NodeTest, IsToldThatAMessageIsTooLarge) {
 }
 
 TEST_P(NodeTest, SeesTheCloseOfWsecho) {
-  ChildProcess server({kWsecho, "--listen=127.0.0.1:0"});
+  ChildProcess server({kWsecho, "--listen=127.0.0.1:0", "--drain_timeout=60"});
   const std::string url = After("listening on ", server.ReadLine());
   ChildProcess client(
       With(GetParam().client, {"await-close", url, "1001", "the server is stopping"}));

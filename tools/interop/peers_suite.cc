@@ -55,7 +55,7 @@ TEST_P(PeersTest, ExchangesWithWsecho) {
 }
 
 TEST_P(PeersTest, SeesTheCloseOfWsecho) {
-  ChildProcess server({kWsecho, "--listen=127.0.0.1:0"});
+  ChildProcess server({kWsecho, "--listen=127.0.0.1:0", "--drain_timeout=60"});
   const std::string url = After("listening on ", server.ReadLine());
   ChildProcess client(
       With(GetParam().client, {"await-close", url, "1001", "the server is stopping"}));

@@ -115,6 +115,7 @@ backend idle
   http-request set-path /
   server wsecho $3
 backend refusing
+  retries 0
   server nobody $4
 )";
 

@@ -47,7 +47,7 @@ class Proxy {
   std::string address() const;
   int tls_port() const { return tls_port_; }
 
-  static constexpr int kIdleSeconds = 2;
+  static constexpr int kIdleSeconds = 5;
 
  private:
   bool Start(const ProxyKind& kind, const std::string& backend);

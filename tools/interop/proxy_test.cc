@@ -140,7 +140,7 @@ TEST_P(ProxyTest, PassesOtherClientsOn) {
 
 TEST_P(ProxyTest, PassesOurCloseOn) {
   for (const Peer& peer : Clients()) {
-    Echo echo;
+    Echo echo({"--drain_timeout=60"});
     Proxy proxy(GetParam(), echo.address());
     ChildProcess client(
         With(peer.client, {"await-close", absl::StrCat("ws://", proxy.address(), "/"), "1001",

@@ -21,7 +21,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 def open_socket(url, extensions=None):
     return websockets.connect(
-        url, compression=None, max_size=None, ping_interval=None, extensions=extensions)
+        url, compression=None, max_size=None, ping_interval=None, open_timeout=60, close_timeout=60,
+        extensions=extensions)
 
 
 async def expect_echo(socket, message):

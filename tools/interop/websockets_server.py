@@ -47,7 +47,7 @@ async def serve_connection(socket):
 async def main():
     async with websockets.serve(
         serve_connection, "127.0.0.1", 0, compression=None, max_size=None, ping_interval=None,
-        extensions=EXTENSIONS,
+        close_timeout=60, extensions=EXTENSIONS,
     ) as server:
         say("port", server.sockets[0].getsockname()[1])
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -20,6 +20,7 @@
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/testing/fd_leak_check.h"
+#include "bytestream/testing/refusing_port.h"
 #include "bytestream/testing/syscall_errors.h"
 #include "bytestream/testing/syscall_faults.h"
 #include "bytestream/testing/unique_name.h"
@@ -110,9 +111,8 @@ TEST_F(OpeningTest, NotAllowedToConnect) {
 }
 
 TEST_F(OpeningTest, NobodyThere) {
-  std::string url = AnswerAtAPort("");
-  peers_.CancelAndJoin();
-  const Opened refused = Open(url);
+  const RefusingPort refusing;
+  const Opened refused = Open(absl::StrCat("ws://127.0.0.1:", refusing.number(), "/"));
   EXPECT_EQ(refused.failed, ExitStatus::kNoConnection);
   EXPECT_THAT(refused.why, EndsWith("failed: ECONNREFUSED"));
   Expect(Open("ws+unix:/none/here:/x"), ExitStatus::kNoConnection,
@@ -154,7 +154,13 @@ TEST_F(OpeningTest, APeerThatSpeaksSomethingElse) {
 
 // A timeout tells itself, a cancellation is somebody's will.
 TEST_F(OpeningTest, EachWaitOfAClientMayBeTheLast) {
-  const std::string url = AnswerAtAPort("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  // Nothing is on its way between Unix sockets: what has not come by the wait that ends early does
+  // not come in time all the same.
+  const std::string name = UniqueName("@halfpipe-opening-test-");
+  const auto fd = UnixListenFd(name, 16);
+  ASSERT_TRUE(fd.ok());
+  Answer(*fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  const std::string url = absl::StrCat("ws+unix:", name);
   for (const int error : {ETIMEDOUT, ECANCELED}) {
     const int waits = SweepWaits(&runtime_, error, [&](WaitFault& fault) {
       Opened opened;

@@ -157,6 +157,17 @@ std::string ChildProcess::ReadLineFrom(Stream* stream) {
   return line;
 }
 
+std::string ChildProcess::Read(size_t size) {
+  const auto end = std::chrono::steady_clock::now() + kBound;
+  absl::string_view no_input;
+  while (out_.bytes.size() < size && out_.fd >= 0 && Pump(&no_input, MillisUntil(end))) {
+  }
+  EXPECT_GE(out_.bytes.size(), size) << "errors: " << err_.bytes;
+  const std::string bytes = out_.bytes.substr(0, size);
+  out_.bytes.erase(0, size);
+  return bytes;
+}
+
 int ChildProcess::Finish(absl::string_view input) {
   HALFPIPE_CHECK(pid_ > 0);
   const auto end = std::chrono::steady_clock::now() + kBound;

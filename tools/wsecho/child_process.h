@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,9 @@ class ChildProcess {
   // the stream ends before.
   std::string ReadLine() { return ReadLineFrom(&out_); }
   std::string ReadErrorLine() { return ReadLineFrom(&err_); }
+
+  // The next `size` bytes of standard output; fewer and a failed test if it ends before.
+  std::string Read(size_t size);
 
   // Not after Finish() or Wait().
   void Signal(int signal);

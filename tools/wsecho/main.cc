@@ -10,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
 #include "bytestream/net/ip_address.h"
@@ -30,8 +29,6 @@ namespace {
 
 constexpr int kUsage = 1;
 constexpr int kCannotServe = 2;
-// What peers are given to answer our Close at the end.
-constexpr absl::Duration kDrainTime = absl::Seconds(1);
 
 int Fail(int status, absl::string_view what) {
   std::fputs(absl::StrCat("wsecho: ", what, "\n").c_str(), stderr);
@@ -78,7 +75,7 @@ int Serve(EchoOptions options, const TlsContext* tls) {
   if (const int error = signals.Wait(&runtime, Deadline::Never(), &signal)) {
     return Fail(kCannotServe, absl::StrCat("cannot wait for signals: ", ErrnoName(error)));
   }
-  server.Drain(kDrainTime);
+  server.Drain(options.drain_time);
   static_cast<void>(server.Wait(Deadline::Never()));
   return 0;
 }

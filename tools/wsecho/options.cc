@@ -19,7 +19,7 @@ namespace halfpipe::tools {
 namespace {
 
 // A day; nobody waits longer, and a clock has room for it.
-constexpr uint64_t kHandshakeTimeoutMax = 86'400;
+constexpr uint64_t kTimeoutMax = 86'400;
 
 // Values as they stand in the arguments.
 struct Raw {
@@ -27,6 +27,7 @@ struct Raw {
   std::string listen = "127.0.0.1:8080";
   uint64_t handshake_timeout =
       static_cast<uint64_t>(absl::ToInt64Seconds(websocket::ServerOptions().handshake_time));
+  uint64_t drain_timeout = 1;
   DeflateFlags deflate;
 };
 
@@ -41,6 +42,8 @@ FlagSet Declare(Raw* raw) {
             "larger messages are refused with 1009 (16777216)");
   flags.Add("handshake_timeout", &raw->handshake_timeout, "SECONDS",
             "an unfinished handshake is answered with 408 and ended (10)");
+  flags.Add("drain_timeout", &raw->drain_timeout, "SECONDS",
+            "what peers are given to answer the Close that ends it (1)");
   raw->deflate.Declare(&flags);
   flags.Add("help", &raw->options.help, "print this");
   return flags;
@@ -71,13 +74,17 @@ absl::StatusOr<EchoOptions> ParseEchoOptions(const std::vector<std::string>& arg
   if (options.connection.message_bytes_max > websocket::kMaxFramePayload) {
     return Bad(absl::StrCat("--message_bytes_max is 0..", websocket::kMaxFramePayload));
   }
-  if (raw.handshake_timeout < 1 || raw.handshake_timeout > kHandshakeTimeoutMax) {
-    return Bad(absl::StrCat("--handshake_timeout is 1..", kHandshakeTimeoutMax));
+  if (raw.handshake_timeout < 1 || raw.handshake_timeout > kTimeoutMax) {
+    return Bad(absl::StrCat("--handshake_timeout is 1..", kTimeoutMax));
+  }
+  if (raw.drain_timeout > kTimeoutMax) {
+    return Bad(absl::StrCat("--drain_timeout is 0..", kTimeoutMax));
   }
   const absl::StatusOr<websocket::DeflateOptions> deflate = raw.deflate.Options();
   if (!deflate.ok()) return deflate.status();
   options.connection.deflate = *deflate;
   options.server.handshake_time = absl::Seconds(static_cast<int64_t>(raw.handshake_timeout));
+  options.drain_time = absl::Seconds(static_cast<int64_t>(raw.drain_timeout));
   // One message of that size is to have room.
   options.server.message_memory_max = std::max(
       options.server.message_memory_max, static_cast<size_t>(options.connection.message_bytes_max));

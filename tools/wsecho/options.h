@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "tools/wsecho/endpoint.h"
 #include "websocket/options.h"
 #include "websocket/server_options.h"
@@ -19,6 +20,8 @@ struct EchoOptions {
   std::string tls_certificate;
   std::string tls_key;
   websocket::ServerOptions server;
+  // What peers are given to answer our Close at the end.
+  absl::Duration drain_time;
   // Of each connection.
   websocket::Options connection;
 

@@ -28,13 +28,15 @@ TEST(WsechoOptionsTest, Defaults) {
   EXPECT_EQ(options->connection.message_bytes_max, 16777216u);
   EXPECT_FALSE(options->connection.deflate.enabled);
   EXPECT_EQ(options->server.handshake_time, absl::Seconds(10));
+  EXPECT_EQ(options->drain_time, absl::Seconds(1));
   EXPECT_EQ(options->server.message_memory_max, websocket::ServerOptions().message_memory_max);
 }
 
 TEST(WsechoOptionsTest, Everything) {
-  const absl::StatusOr<EchoOptions> options = ParseEchoOptions(
-      {"--listen=[::1]:0", "--tls_certificate=c.pem", "--tls_key=k.pem", "--message_bytes_max=10",
-       "--handshake_timeout=3", "--deflate", "--deflate_server_max_window_bits=9"});
+  const absl::StatusOr<EchoOptions> options =
+      ParseEchoOptions({"--listen=[::1]:0", "--tls_certificate=c.pem", "--tls_key=k.pem",
+                        "--message_bytes_max=10", "--handshake_timeout=3", "--drain_timeout=7",
+                        "--deflate", "--deflate_server_max_window_bits=9"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_TRUE(options->tls());
   EXPECT_EQ(options->tls_certificate, "c.pem");
@@ -44,6 +46,7 @@ TEST(WsechoOptionsTest, Everything) {
   EXPECT_TRUE(options->connection.deflate.enabled);
   EXPECT_EQ(options->connection.deflate.server_max_window_bits, 9);
   EXPECT_EQ(options->server.handshake_time, absl::Seconds(3));
+  EXPECT_EQ(options->drain_time, absl::Seconds(7));
 }
 
 TEST(WsechoOptionsTest, TheLargestMessageHasRoom) {
@@ -68,6 +71,18 @@ TEST(WsechoOptionsTest, HandshakeTimeouts) {
   }
 }
 
+TEST(WsechoOptionsTest, DrainTimeouts) {
+  for (const char* good : {"0", "1", "86400"}) {
+    EXPECT_TRUE(ParseEchoOptions(Arguments{std::string("--drain_timeout=") + good}).ok()) << good;
+  }
+  for (const char* bad : {"86401", "x", ""}) {
+    EXPECT_EQ(
+        StatusErrno(ParseEchoOptions(Arguments{std::string("--drain_timeout=") + bad}).status()),
+        EINVAL)
+        << bad;
+  }
+}
+
 TEST(WsechoOptionsTest, WhatItDoesNotUnderstand) {
   for (const Arguments& bad :
        {Arguments{"argument"}, Arguments{"--what"}, Arguments{"--listen=here"},
@@ -83,8 +98,8 @@ TEST(WsechoOptionsTest, HelpNeedsNothingElse) {
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->help);
   for (const char* flag : {"--listen=ADDRESS:PORT", "--tls_certificate=FILE", "--tls_key=FILE",
-                           "--message_bytes_max=BYTES", "--handshake_timeout=SECONDS", "--deflate",
-                           "--deflate_level=LEVEL"}) {
+                           "--message_bytes_max=BYTES", "--handshake_timeout=SECONDS",
+                           "--drain_timeout=SECONDS", "--deflate", "--deflate_level=LEVEL"}) {
     EXPECT_THAT(EchoHelpText(), HasSubstr(flag));
   }
 }

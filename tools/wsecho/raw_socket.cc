@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "absl/strings/match.h"
 #include "bytestream/base/check.h"
@@ -25,6 +26,15 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
+// Makes the call again where it was interrupted, as one with a bound is when the process has been
+// stopped and goes on.
+template <typename Call>
+auto Insist(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 }  // namespace
 
 RawSocket::RawSocket(int fd) : fd_(fd) {
@@ -35,7 +45,7 @@ RawSocket::RawSocket(int fd) : fd_(fd) {
 RawSocket::~RawSocket() { close(fd_); }
 
 void RawSocket::Send(absl::string_view bytes) {
-  EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+  EXPECT_EQ(Insist([&] { return send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }),
             static_cast<ssize_t>(bytes.size()));
 }
 
@@ -43,7 +53,7 @@ void RawSocket::EndSending() { EXPECT_EQ(shutdown(fd_, SHUT_WR), 0); }
 
 bool RawSocket::ReceiveSome(std::string* to, size_t max) {
   char buffer[4096];
-  const ssize_t count = recv(fd_, buffer, std::min(max, sizeof(buffer)), 0);
+  const ssize_t count = Insist([&] { return recv(fd_, buffer, std::min(max, sizeof(buffer)), 0); });
   EXPECT_GE(count, 0) << "after " << *to;
   if (count > 0) to->append(buffer, static_cast<size_t>(count));
   return count > 0;
@@ -93,7 +103,7 @@ RawListener::RawListener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
 RawListener::~RawListener() { close(fd_); }
 
 int RawListener::Accept() {
-  const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  const int fd = Insist([&] { return accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); });
   EXPECT_GE(fd, 0);
   return fd;
 }

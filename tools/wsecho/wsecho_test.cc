@@ -181,7 +181,8 @@ TEST(WsechoTest, ServesConnectionsSideBySide) {
 
 // RFC 9110 section 15.5.9. Who says nothing at all is sent nothing.
 TEST(WsechoTest, GivesUpAnUnfinishedHandshake) {
-  Server server({"--handshake_timeout=1"});
+  // Long enough for those who are in time.
+  Server server({"--handshake_timeout=5"});
   RawSocket half(RawConnect(server.port()));
   RawSocket silent(RawConnect(server.port()));
   half.Send("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n");
@@ -217,7 +218,7 @@ TEST(WsechoTest, KeepsTheConnectionOfAPlainRequest) {
 
 TEST(WsechoTest, SignalsEndItCleanly) {
   for (const int signal : {SIGTERM, SIGINT}) {
-    Server server;
+    Server server({"--drain_timeout=60"});
     Runtime runtime;
     const auto stream = Open(&runtime, server);
     const RawSocket silent(RawConnect(server.port()));
@@ -310,8 +311,8 @@ TEST(WsechoTest, TheBoundCanBeChanged) {
 TEST(WsechoTest, ClosedStandardStreams) {
   const SocketDirectory directory;
   const std::string path = directory.Path("echo");
-  ChildProcess shell({"bash", "-c", absl::StrCat("exec ", kProgram, " \"$1\" <&- >&-"), "bash",
-                      absl::StrCat("--listen=unix:", path)});
+  ChildProcess shell({"bash", "-c", absl::StrCat("exec ", kProgram, " \"$@\" <&- >&-"), "bash",
+                      absl::StrCat("--listen=unix:", path), "--drain_timeout=60"});
   struct stat file;
   while (stat(path.c_str(), &file) != 0) usleep(1000);
   Runtime runtime;

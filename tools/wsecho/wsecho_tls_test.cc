@@ -85,7 +85,7 @@ TEST(WsechoTlsTest, Compressed) {
 }
 
 TEST(WsechoTlsTest, ASignalEndsItCleanly) {
-  TlsEcho echo;
+  TlsEcho echo({"--drain_timeout=60"});
   ChildProcess cat({kClient, TrustFlag(), echo.Url("localhost")});
   cat.Write("hello\n");
   EXPECT_EQ(cat.ReadLine(), "hello");
@@ -109,7 +109,7 @@ TEST(WsechoTlsTest, WhoDoesNotTrustItOrSpeaksNoTlsDoesNotHarmIt) {
 
 // A connection on which TLS does not begin has the handshake's time.
 TEST(WsechoTlsTest, GivesUpAnUnfinishedHandshake) {
-  const TlsEcho echo({"--handshake_timeout=1"});
+  const TlsEcho echo({"--handshake_timeout=5"});
   const auto port = static_cast<uint16_t>(std::stoi(echo.port()));
   RawSocket silent(RawConnect(port));
   RawSocket half(RawConnect(port));

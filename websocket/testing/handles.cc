@@ -1,6 +1,7 @@
 #include "websocket/testing/handles.h"
 
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets.h"
+#include "bytestream/stream_info.h"
 #include "bytestream/testing/stream_handle.h"
 
 namespace halfpipe::websocket {
@@ -68,6 +70,18 @@ std::pair<int, int> ConnectedHandles(Transport transport) {
   }
   HALFPIPE_CHECK(handles.first >= 0 && handles.second >= 0);
   return handles;
+}
+
+void AwaitArrival(int s, size_t bytes) {
+  const int fd = dill_stream_fd(s);
+  if (fd < 0) return;
+  int arrived = 0;
+  for (int millis = 0; millis < 60'000; ++millis) {
+    HALFPIPE_CHECK(ioctl(fd, FIONREAD, &arrived) == 0);
+    if (static_cast<size_t>(arrived) >= bytes) return;
+    usleep(1000);
+  }
+  HALFPIPE_CHECK(!"the bytes have not arrived");
 }
 
 }  // namespace halfpipe::websocket

@@ -1,6 +1,7 @@
 #ifndef HALFPIPE_WEBSOCKET_TESTING_HANDLES_H_
 #define HALFPIPE_WEBSOCKET_TESTING_HANDLES_H_
 
+#include <cstddef>
 #include <ostream>
 #include <utility>
 
@@ -20,6 +21,11 @@ std::pair<int, int> ConnectedHandles(Transport transport);
 
 // A handle of any bytestream.
 int HandleOf(BytestreamPtr stream);
+
+// Blocks until `bytes` that were sent to `s`, of a TCP connection, have arrived, all of which fit
+// into its receive buffer: on a busy machine that may be later than the send has returned. Between
+// other handles it does nothing, as bytes arrive at once. Ends the process if they do not come.
+void AwaitArrival(int s, size_t bytes);
 
 }  // namespace halfpipe::websocket
 
