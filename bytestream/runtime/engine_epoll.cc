@@ -44,14 +44,15 @@ bool IsErrorOfOneConnection(int error) {
 
 constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX of Linux
 
-// The events of `events`, or failures, that `fd` has now; 0 for none.
+// The events of `events`, or failures, that `fd` has now; 0 for none, -1 where the system has no
+// memory to look.
 int EventsNow(int fd, short events) {
   pollfd state = {fd, events, 0};
   int ready;
   do {
     ready = poll(&state, 1, 0);
   } while (ready < 0 && errno == EINTR);
-  return ready > 0 ? state.revents : 0;
+  return ready > 0 ? state.revents : ready;
 }
 
 void SetPieces(msghdr* message, absl::Span<const iovec> pieces) {
@@ -280,8 +281,13 @@ int EpollEngine::WaitReady(EngineFd* entry, WaiterList* list, short events, Dead
   int ended = 0;
   for (;;) {
     if (entry->detached) return EBADF;
-    if (look && EventsNow(entry->fd, events) != 0) return 0;
+    const int seen = look ? EventsNow(entry->fd, events) : 0;
+    if (seen > 0) return 0;
     if (ended != 0) return ended;
+    // What has been reported may be there, and would not be reported again.
+    if (seen < 0 && entry->interest != 0) {
+      if (const int error = Rearm(entry, entry->interest)) return error;
+    }
     const bool drained = entry->drained;
     look = true;
     const int waited = WaitFor(entry, list, deadline);
@@ -348,7 +354,8 @@ int EpollEngine::UpdateForeign(Foreign* foreign) {
 int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
   if (fd < 0) return EBADF;
   const short wanted = writable ? POLLOUT : POLLIN;
-  if (const int events = EventsNow(fd, wanted)) return (events & POLLNVAL) != 0 ? EBADF : 0;
+  const int events = EventsNow(fd, wanted);
+  if (events > 0) return (events & POLLNVAL) != 0 ? EBADF : 0;
   if (const int error = Open()) return error;
 
   std::unique_ptr<Foreign>& slot = foreign_[fd];
@@ -373,7 +380,7 @@ int EpollEngine::WaitForeignFd(int fd, bool writable, Deadline deadline) {
   if (found != foreign_.end() && found->second.get() == foreign) Forget(foreign);
   // What has happened counts, although a timeout or cancellation was noticed first.
   const bool ended = error == ETIMEDOUT || error == ECANCELED;
-  return ended && !deadline.is_immediate() && EventsNow(fd, wanted) != 0 ? 0 : error;
+  return ended && !deadline.is_immediate() && EventsNow(fd, wanted) > 0 ? 0 : error;
 }
 
 // Drops what nobody waits for any more.
