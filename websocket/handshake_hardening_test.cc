@@ -324,7 +324,7 @@ TEST_F(HardeningTest, GoodRequestsHoweverTheBytesAreCut) {
            With(Repeat(94, "A: 1\n")),
            With("Sec-WebSocket-Protocol: a,, b ,\n"),
            With("Sec-WebSocket-Extensions: foo; bar=\"baz\", ,x\n"),
-           InPlaceOf(kUpgrade, "Upgrade: h2c, WebSocket/13"),
+           InPlaceOf(kUpgrade, "Upgrade: h2c/13, WebSocket"),
            InPlaceOf(kUpgrade, "Upgrade: h2c\nUpgrade: websocket"),
            InPlaceOf(kConnection, "connection: keep-alive, UPGRADE"),
            InPlaceOf(kConnection, "Connection: keep-alive\nConnection: upgrade"),
