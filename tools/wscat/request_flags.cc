@@ -65,9 +65,8 @@ absl::StatusOr<RequestOptions> RequestFlags::Options() const {
   if (!origin_.empty()) {
     if (!websocket::IsValidOriginField(origin_)) {
       return Bad(
-          "--origin is neither null nor SCHEME://HOST[:PORT], in lower case and without the "
-          "scheme's "
-          "own port");
+          "--origin is neither null nor SCHEME://HOST[:PORT] in lower case and without the "
+          "scheme's own port");
     }
     options.origin = origin_;
   }
