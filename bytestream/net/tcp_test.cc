@@ -186,6 +186,9 @@ TEST_P(TcpTest, TheSystemsOwnTimeoutIsAReset) {
   const unsigned int patience_ms = 20;
   ASSERT_EQ(
       setsockopt(client.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms)), 0);
+  // More than the peer's end takes without being read.
+  const int room = 1 << 20;
+  ASSERT_EQ(setsockopt(client.fd(), SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
   const std::string much(64 * 1024, 'm');
   while (send(client.fd(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
   }
