@@ -23,8 +23,7 @@ enum CharClass : uint8_t {
   // left out is every control character but HTAB, so CR, LF and NUL in particular.
   kFieldValueChar = 2,
   // A request-target (RFC 9112 section 3.2): visible ASCII but `"`, `#`, `<` and `>`. That is wider
-  // than RFC 3986 by the bytes \ ^ ` { | } and free brackets, because browsers send those in
-  // queries
+  // than RFC 3986 by the bytes \ ^ ` { | } and free brackets, because browsers send those in queries
   // as they were typed.
   kTargetChar = 4,
   // pchar, "/" and "?" without "%": paths and queries as RFC 3986 section 3.3 has them.

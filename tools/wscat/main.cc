@@ -47,6 +47,10 @@ ExitStatus Converse(Runtime* runtime, const Options& options) {
     return opened.failed;
   }
 
+  if (!opened.subprotocol.empty()) {
+    Say(absl::StrCat("the subprotocol is ", EscapeForTerminal(opened.subprotocol)));
+  }
+
   SessionOptions session_options;
   session_options.echo = options.echo;
   if (options.binary) session_options.line_type = websocket::MessageType::kBinary;

@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
@@ -44,7 +46,10 @@ std::string Why(const absl::Status& status, bool peers_words) {
 }
 
 Opened Failed(ExitStatus failed, const absl::Status& status, bool peers_words = false) {
-  return {nullptr, failed, Why(status, peers_words), ""};
+  Opened opened;
+  opened.failed = failed;
+  opened.why = Why(status, peers_words);
+  return opened;
 }
 
 websocket::ClientOptions RequestOf(const Options& options, const TlsContext* tls) {
@@ -59,6 +64,7 @@ websocket::ClientOptions RequestOf(const Options& options, const TlsContext* tls
   }
   client.origin = said.origin;
   if (said.follow) client.redirects_max = http::RedirectChain::kDefaultHopsMax;
+  client.subprotocols = options.subprotocols;
   client.tls = tls;
   client.stream.message_bytes_max = options.message_bytes_max;
   client.stream.deflate = options.deflate;
@@ -97,8 +103,13 @@ Opened OpenClient(Runtime* runtime, const Options& options) {
   }
   websocket::Client client(runtime, RequestOf(options, tls.get()));
   auto stream = client.Connect(options.url, Deadline::In(kOpenTime));
-  if (stream.ok()) return {*std::move(stream), ExitStatus::kClean, "", ""};
   const websocket::ClientResponse& response = client.response();
+  if (stream.ok()) {
+    Opened opened;
+    opened.stream = *std::move(stream);
+    opened.subprotocol = response.subprotocol;
+    return opened;
+  }
   Opened opened = Failed(StatusOf(response.step, StatusErrno(stream.status())), stream.status(),
                          response.step >= ClientStep::kProxy);
   opened.refusal = response.body;
@@ -109,6 +120,9 @@ Opened OpenServer(Runtime* runtime, const Options& options) {
   absl::StatusOr<std::unique_ptr<FdStream>> socket = AcceptOne(runtime, *options.listen);
   if (!socket.ok()) return Failed(ExitStatus::kNoConnection, socket.status());
   websocket::ServerUpgradeOptions upgrade;
+  const std::vector<absl::string_view> subprotocols(options.subprotocols.begin(),
+                                                    options.subprotocols.end());
+  upgrade.subprotocols = subprotocols;
   upgrade.deflate = options.deflate;
   upgrade.head_time_max = kOpenTime;
   upgrade.answer_time_max = kOpenTime;
@@ -124,6 +138,7 @@ Opened OpenServer(Runtime* runtime, const Options& options) {
   websocket::Options limits;
   limits.message_bytes_max = options.message_bytes_max;
   Opened opened;
+  opened.subprotocol = result.subprotocol;
   opened.stream = std::make_unique<websocket::Stream>(
       runtime, BytestreamPtr(socket->release()), websocket::StreamOptions(upgrade, result, limits));
   return opened;

@@ -14,6 +14,7 @@ namespace halfpipe::tools {
 // A connection that speaks WebSocket; or none, what to exit with, and what to say.
 struct Opened {
   std::unique_ptr<websocket::Stream> stream;
+  std::string subprotocol;  // What was agreed on; empty for none.
   ExitStatus failed = ExitStatus::kClean;
   // One line for people; empty if it was cancelled.
   std::string why;

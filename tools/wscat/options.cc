@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
+#include "http/core/grammar.h"
 #include "tools/wsecho/deflate_flags.h"
 #include "tools/wsecho/flags.h"
 #include "websocket/client_url.h"
@@ -35,6 +36,8 @@ FlagSet Declare(Raw* raw) {
   flags.Add("ping", &raw->options.ping, "send a ping first");
   flags.Add("close", &raw->close, "CODE[,REASON]",
             "what to close with at the end (1000); 0: no code");
+  flags.Add("subprotocol", &raw->options.subprotocols, "NAME",
+            "offer it, or with --listen accept it; may come several times");
   flags.Add("message_bytes_max", &raw->options.message_bytes_max, "BYTES",
             "refuse larger messages with 1009 (16777216)");
   flags.Add("trust_file", &raw->options.trust_file, "FILE",
@@ -71,6 +74,12 @@ absl::Status ParseClose(absl::string_view text, Options* options) {
   return ErrnoStatus(EINVAL, "--close: the reason is not UTF-8");
 }
 
+bool AreSubprotocols(const std::vector<std::string>& names) {
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return http::IsValidToken(name) && std::count(names.begin(), names.end(), name) == 1;
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ParseUrl(absl::string_view text) {
@@ -101,6 +110,9 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
   if (raw.options.message_bytes_max > websocket::kMaxFramePayload) {
     return ErrnoStatus(EINVAL,
                        absl::StrCat("--message_bytes_max is 0..", websocket::kMaxFramePayload));
+  }
+  if (!AreSubprotocols(raw.options.subprotocols)) {
+    return ErrnoStatus(EINVAL, "--subprotocol is no token, or comes twice");
   }
   if (!raw.close.empty()) {
     if (absl::Status status = ParseClose(raw.close, &raw.options); !status.ok()) return status;

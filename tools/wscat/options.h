@@ -28,6 +28,8 @@ struct Options {
   std::string close_reason;
   uint64_t message_bytes_max = uint64_t{16} << 20;
   websocket::DeflateOptions deflate;
+  // What is offered; with `listen`, what is accepted.
+  std::vector<std::string> subprotocols;
   RequestOptions request;
   std::string trust_file;  // Empty: the system's roots.
 };

@@ -86,6 +86,20 @@ TEST(ParseOptionsTest, Compression) {
   EXPECT_THAT(HelpText(), HasSubstr("--deflate_level=LEVEL"));
 }
 
+TEST(ParseOptionsTest, Subprotocols) {
+  using Names = std::vector<std::string>;
+  for (const char* peer : {"ws://a/", "--listen=127.0.0.1:0"}) {
+    const auto options = ParseOptions({peer, "--subprotocol=v2.chat", "--subprotocol=chat"});
+    ASSERT_TRUE(options.ok());
+    EXPECT_EQ(options->subprotocols, (Names{"v2.chat", "chat"}));
+    for (const Names& bad : {Names{""}, Names{"a b"}, Names{"a,b"}, Names{"a", "b", "a"}}) {
+      Names arguments = {peer};
+      for (const std::string& name : bad) arguments.push_back("--subprotocol=" + name);
+      EXPECT_EQ(StatusErrno(ParseOptions(arguments).status()), EINVAL) << bad.front();
+    }
+  }
+}
+
 TEST(ParseOptionsTest, NeedsExactlyOnePeer) {
   using Arguments = std::vector<std::string>;
   EXPECT_EQ(StatusErrno(ParseOptions({}).status()), EINVAL);

@@ -131,6 +131,23 @@ TEST(WscatTest, ALongInputComesBackWhole) {
   EXPECT_EQ(cat.output(), "");
 }
 
+// The client's first that the server knows.
+TEST(WscatTest, Subprotocols) {
+  Listening server({"--subprotocol=c", "--subprotocol=b"});
+  ChildProcess client(
+      {kProgram, "--subprotocol=a", "--subprotocol=b", "--subprotocol=c", server.url()});
+  EXPECT_EQ(server.ReadErrorLine(), "wscat: the subprotocol is b");
+  EXPECT_EQ(client.ReadErrorLine(), "wscat: the subprotocol is b");
+  EXPECT_EQ(client.Finish(""), 0);
+  EXPECT_EQ(server.Finish(""), 0);
+
+  Listening other({"--subprotocol=c"});
+  ChildProcess none({kProgram, "--subprotocol=a", other.url()});
+  EXPECT_EQ(none.Finish(""), 0);
+  EXPECT_EQ(none.errors(), "");
+  EXPECT_EQ(other.Finish(""), 0);
+}
+
 TEST(WscatTest, Binary) {
   Echo echo;
   ChildProcess cat({kProgram, "--binary", echo.url()});
