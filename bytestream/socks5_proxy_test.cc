@@ -1,9 +1,6 @@
 // A proxy as a program would write it with the C calls: it accepts TCP connections, connects to
 // where its clients want to go, and carries bytes both ways until either side is done.
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +9,7 @@
 #include "bytestream/sockets.h"
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/socks5.h"
+#include "bytestream/testing/refusing_port.h"
 #include "gtest/gtest.h"
 
 namespace halfpipe {
@@ -155,14 +153,7 @@ TEST_F(Socks5ProxyTest, EachWayToAsk) {
 
 // Each failure has its errno at the client, whose connection is there to be closed.
 TEST_F(Socks5ProxyTest, Failures) {
-  // Nobody listens there, nor can.
-  const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  dill_ipaddr nobody;
-  ASSERT_EQ(ipaddr_local(&nobody, "127.0.0.1", 0, 0), 0);
-  ASSERT_EQ(bind(taken, dill_ipaddr_sockaddr(&nobody), dill_ipaddr_len(&nobody)), 0);
-  socklen_t size = sizeof(nobody);
-  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&nobody), &size), 0);
-  const int free_port = ipaddr_port(&nobody);
+  const RefusingPort refusing;
   const struct {
     const char* host;
     const char* secret;
@@ -179,14 +170,13 @@ TEST_F(Socks5ProxyTest, Failures) {
       const int proxy_listener = Listen(&proxy_port_);
       const int proxy = go(Proxy(proxy_listener, true, resolve_here));
       const int s = ConnectToProxy();
-      EXPECT_FAILS(test.error,
-                   socks5_client_connectbyname(s, "user", test.secret, test.host, free_port, -1));
+      EXPECT_FAILS(test.error, socks5_client_connectbyname(s, "user", test.secret, test.host,
+                                                           refusing.number(), -1));
       EXPECT_EQ(hclose(s), 0);
       EXPECT_EQ(bundle_wait(proxy, -1), 0);
       for (const int h : {proxy, proxy_listener}) EXPECT_EQ(hclose(h), 0);
     }
   }
-  EXPECT_EQ(close(taken), 0);
 }
 
 }  // namespace
