@@ -69,10 +69,35 @@ constexpr std::array<uint64_t, 256> MakeTable() {
 
 constexpr std::array<uint64_t, 256> kTable = MakeTable();
 
+constexpr uint64_t kHighBits = 0x8080808080808080;
+
+template <typename Word>
+Word Load(const uint8_t* in) {
+  Word word;
+  std::memcpy(&word, in, sizeof(word));
+  return word;
+}
+
 bool IsAscii32(const uint8_t* in) {
   uint64_t words[4];
   std::memcpy(words, in, sizeof words);
-  return ((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080) == 0;
+  return ((words[0] | words[1] | words[2] | words[3]) & kHighBits) == 0;
+}
+
+// Fewer than 32 bytes: short texts are the most frequent ones. What is no multiple of a word is
+// looked at twice in part.
+bool IsShortAscii(const uint8_t* in, size_t size) {
+  uint64_t seen = 0;
+  const uint8_t* const end = in + size;
+  if (size >= 8) {
+    for (; end - in >= 8; in += 8) seen |= Load<uint64_t>(in);
+    seen |= Load<uint64_t>(end - 8);
+  } else if (size >= 4) {
+    seen = Load<uint32_t>(in) | Load<uint32_t>(end - 4);
+  } else if (size > 0) {
+    seen = static_cast<unsigned>(in[0] | in[size / 2] | in[size - 1]);
+  }
+  return (seen & kHighBits) == 0;
 }
 
 uint64_t Run(uint64_t state, const uint8_t* in, size_t size) {
@@ -94,7 +119,7 @@ bool Utf8Validator::Validate(absl::Span<const uint8_t> piece) {
     if (state == kAccept && IsAscii32(in)) continue;
     state = Run(state, in, kBlock);
   }
-  state = Run(state, in, left);
+  if (state != kAccept || !IsShortAscii(in, left)) state = Run(state, in, left);
   state_ = static_cast<uint8_t>(state);
   return state != kReject;
 }
