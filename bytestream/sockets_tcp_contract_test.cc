@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "bytestream/net/net_test_support.h"
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets_test_support.h"
 #include "bytestream/stream_info.h"
@@ -42,11 +43,9 @@ class TcpContractTest : public CCallTest {
   // The client's connection has been reset, and it has not noticed yet.
   void ResetClient() {
     EXPECT_EQ(bsend(client_, "unread", 6, -1), 0);
-    pollfd arrived = {stream_fd(server_), POLLIN, 0};
-    EXPECT_EQ(poll(&arrived, 1, -1), 1);
+    EXPECT_TRUE(AwaitEvents(stream_fd(server_), POLLIN));
     EXPECT_EQ(hclose(server_), 0);
-    pollfd reset = {stream_fd(client_), 0, 0};
-    EXPECT_EQ(poll(&reset, 1, -1), 1);
+    EXPECT_TRUE(AwaitEvents(stream_fd(client_), 0));
   }
 
   dill_ipaddr addr_;

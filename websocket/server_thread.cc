@@ -218,7 +218,11 @@ void ServerThread::OnRetryTimer() {
   IntrusiveList<Connection, &Connection::retry_link_> now;
   while (Connection* const connection = retries_.Front()) now.PushBack(connection);
   while (Connection* const connection = now.PopFront()) {
-    connection->state_ == State::kLingering ? DropInput(connection) : connection->FlushQueue();
+    if (connection->state_ == State::kLingering) {
+      DropInput(connection);
+    } else {
+      connection->FlushQueue();
+    }
   }
   Pump(&handshakes_);
   Pump(&messages_);

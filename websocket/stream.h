@@ -237,8 +237,8 @@ class Stream final : public MessageSocket {
   // the end of its stream (so that nothing we sent is lost to a reset), then Abort(). A server ends
   // its stream as soon as there are both Closes, a client a second later if the server has not (RFC
   // 6455 section 7.1.1). Waits for no longer than Options::close_time_max, whatever the deadline
-  // (ETIMEDOUT). Whatever happens but
-  // EBUSY, the connection is closed when it returns; a failure says that it was not orderly.
+  // (ETIMEDOUT). Whatever happens but EBUSY, the connection is closed when it returns; a failure says
+  // that it was not orderly.
   absl::Status Close(int code, absl::string_view reason, Deadline deadline);
 
   // Breaks the connection at once; never waits. A Close with 1001 is written first if none was sent

@@ -14,9 +14,11 @@
 #include "absl/types/span.h"
 #include "bytestream/base/deadline.h"
 #include "bytestream/base/errno_status.h"
+#include "bytestream/base/io_slice.h"
 #include "bytestream/net/pair.h"
 #include "bytestream/runtime/bundle.h"
 #include "bytestream/testing/status_matchers.h"
+#include "bytestream/testing/wait_sweep.h"
 #include "gtest/gtest.h"
 #include "websocket/message_writer.h"
 #include "websocket/options.h"
@@ -649,6 +651,40 @@ TEST_F(StreamControlTest, AServerMayBeGoneBehindItsEnd) {
               IsOk());
   EXPECT_THAT(stream_->Close(1000, "", kNever), IsOk());
   EXPECT_EQ(Elapsed(), 0);
+}
+
+// It waits for the peer's Close, for the server's end and, a second later, for that behind ours.
+TEST_F(StreamControlTest, EachWaitOfACloseMayBeTheLast) {
+  Options options;
+  options.role = Role::kClient;
+  for (const int error : {ETIMEDOUT, ECANCELED}) {
+    const int waits = SweepWaits(&runtime_, error, [&](WaitFault& fault) {
+      fault.set_except(runtime_.current());
+      Connect(options);
+      int result = -1;
+      ASSERT_THAT(bundle_.Go([&] {
+        fault.set_only(runtime_.current());
+        result = StatusErrno(stream_->Close(1000, "", kNever));
+      }),
+                  IsOk());
+      ASSERT_THAT(bundle_.Go([&] {
+        const auto close = peer_->Peek(8, kNever);
+        ASSERT_THAT(close, IsOk());
+        peer_->Consume(close->size());
+        const std::string answer = FromServer().Close(1000);
+        const IoSlice slice(answer);  // who has gone does not get it
+        static_cast<void>(peer_->Write(absl::MakeConstSpan(&slice, 1), /*more=*/false, kNow));
+        const auto end = peer_->Peek(1, kNever);
+        if (end.ok() && end->empty()) static_cast<void>(peer_->Done(kNow));
+      }),
+                  IsOk());
+      EXPECT_EQ(bundle_.Wait(kNever), 0);
+      // The end of the second that the server has is no failure.
+      EXPECT_TRUE(result == 0 || (fault.hit() && result == error)) << result;
+      EXPECT_THAT(stream_->SendText("x", kNow), IsErrno(EBADF));
+    });
+    EXPECT_EQ(waits, 3);
+  }
 }
 
 // Where the end is not in order, and as a server, it is not waited for.

@@ -61,8 +61,7 @@ class FdStreamEdgesTest : public testing::TestWithParam<bool> {
   void Send(const std::string& text, int flags = 0) {
     ASSERT_EQ(send(peer_, text.data(), text.size(), MSG_NOSIGNAL | flags),
               static_cast<ssize_t>(text.size()));
-    pollfd arrived = {stream_->fd(), POLLIN, 0};
-    ASSERT_EQ(poll(&arrived, 1, 60'000), 1);
+    ASSERT_TRUE(AwaitEvents(stream_->fd(), POLLIN));
   }
   // One receive, with room for more than comes, that may wait.
   std::string ReceiveSome() {

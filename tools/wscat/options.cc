@@ -8,12 +8,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "bytestream/base/errno_status.h"
-#include "http/core/grammar.h"
 #include "tools/wsecho/deflate_flags.h"
 #include "tools/wsecho/flags.h"
 #include "websocket/client_url.h"
 #include "websocket/core/close_code.h"
 #include "websocket/core/frame_header.h"
+#include "websocket/handshake/subprotocol.h"
 
 namespace halfpipe::tools {
 namespace {
@@ -74,12 +74,6 @@ absl::Status ParseClose(absl::string_view text, Options* options) {
   return ErrnoStatus(EINVAL, "--close: the reason is not UTF-8");
 }
 
-bool AreSubprotocols(const std::vector<std::string>& names) {
-  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
-    return http::IsValidToken(name) && std::count(names.begin(), names.end(), name) == 1;
-  });
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ParseUrl(absl::string_view text) {
@@ -111,7 +105,9 @@ absl::StatusOr<Options> ParseOptions(const std::vector<std::string>& arguments) 
     return ErrnoStatus(EINVAL,
                        absl::StrCat("--message_bytes_max is 0..", websocket::kMaxFramePayload));
   }
-  if (!AreSubprotocols(raw.options.subprotocols)) {
+  const std::vector<absl::string_view> subprotocols(raw.options.subprotocols.begin(),
+                                                    raw.options.subprotocols.end());
+  if (!websocket::IsValidOffer(subprotocols)) {
     return ErrnoStatus(EINVAL, "--subprotocol is no token, or comes twice");
   }
   if (!raw.close.empty()) {

@@ -10,6 +10,7 @@
 #include "bytestream/runtime/runtime.h"
 #include "bytestream/sockets.h"
 #include "bytestream/stream_info.h"
+#include "bytestream/testing/patience.h"
 #include "bytestream/testing/stream_handle.h"
 
 namespace halfpipe::websocket {
@@ -75,11 +76,10 @@ std::pair<int, int> ConnectedHandles(Transport transport) {
 void AwaitArrival(int s, size_t bytes) {
   const int fd = dill_stream_fd(s);
   if (fd < 0) return;
-  int arrived = 0;
-  for (int millis = 0; millis < 60'000; ++millis) {
+  for (const Patience patience; patience.Lasts(); usleep(1000)) {
+    int arrived = 0;
     HALFPIPE_CHECK(ioctl(fd, FIONREAD, &arrived) == 0);
     if (static_cast<size_t>(arrived) >= bytes) return;
-    usleep(1000);
   }
   HALFPIPE_CHECK(!"the bytes have not arrived");
 }
